@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// scan: a loop over the first axis of sequences that carries values from step to step. It stays one node. Its body lies
+// in the same arena, over placeholders of the loop; what the body reads from outside becomes an operand.
+// Operands: sequences, first carries, captured values. Results: last carries, then one stack a stacked value.
+// Attributes: {loop, reverse, steps, sequences, carries, stacks, captured}, the placeholders of the sequences' slices
+// and of the carries, then the body's values: next carries and what is stacked.
+#pragma once
+#include <etch/ops/random.hpp>
+
+namespace etch {
+
+/// scan's attributes, read.
+struct loop_view {
+    std::span<const std::int64_t> words;
+    constexpr int loop() const { return static_cast<int>(words[0]); }
+    constexpr bool reverse() const { return words[1] != 0; }
+    constexpr extent steps() const { return {words[2]}; }
+    constexpr int sequences() const { return static_cast<int>(words[3]); }
+    constexpr int carries() const { return static_cast<int>(words[4]); }
+    constexpr int stacks() const { return static_cast<int>(words[5]); }
+    constexpr int captured() const { return static_cast<int>(words[6]); }
+    static constexpr int header = 7;
+    constexpr int at(int i) const { return static_cast<int>(words[static_cast<std::size_t>(header + i)]); }
+    constexpr int slice(int i) const { return at(i); }
+    constexpr int carry(int i) const { return at(sequences() + i); }
+    constexpr int next(int i) const { return at(sequences() + carries() + i); }
+    constexpr int stacked(int i) const { return at(sequences() + 2 * carries() + i); }
+};
+
+struct scan_row : any_row {
+    static constexpr std::string_view name = "scan";
+    static constexpr int arity = -1;
+    static constexpr op_class kind = op_class::opaque;
+    static constexpr std::string_view cuda = "";
+    static constexpr type infer(inference& i) {  // of the first result; detail::scan_types has all
+        loop_view l{i.attributes};
+        return l.carries() ? i.g.type_of(l.carry(0)) : type{};
+    }
+    template <class E> static constexpr E derivative(const pullback<E>& p) {
+        return p.dy();  // never asked: passes/derivative.hpp has the rule, which answers for all operands at once
+    }
+};
+
+namespace detail {
+
+constexpr bool inside(const graph& g, int loop, int outer) {
+    for (; loop >= 0; loop = g.loop_parents[static_cast<std::size_t>(loop)])
+        if (loop == outer) return true;
+    return false;
+}
+
+/// The values outside of the loop that its body reads, constants and extents excepted.
+constexpr std::vector<int> captured_values(const graph& g, int loop, std::span<const int> body) {
+    std::vector<int> found, todo(body.begin(), body.end());
+    std::vector<char> seen(g.values.size(), 0);
+    while (!todo.empty()) {
+        int v = todo.back();
+        todo.pop_back();
+        if (seen[static_cast<std::size_t>(v)]) continue;
+        seen[static_cast<std::size_t>(v)] = 1;
+        const node& n = g.node_of(v);
+        if (inside(g, n.loop, loop)) {
+            for (int u : g.operands(n)) todo.push_back(u);
+            continue;
+        }
+        if (n.op == op_of_constant() || n.op == op_of_extent()) continue;
+        auto place = found.begin();
+        while (place != found.end() && *place < v) ++place;
+        found.insert(place, v);
+    }
+    return found;
+}
+
+/// Appends a scan whose body is written already. `slices` and `carries` are placeholders of the loop.
+constexpr expr make_scan(graph& g, int loop, bool reverse, extent steps, std::span<const int> sequences,
+                         std::span<const int> first, std::span<const int> slices, std::span<const int> carries,
+                         std::span<const int> next, std::span<const int> stacked) {
+    std::vector<int> body(next.begin(), next.end());
+    body.insert(body.end(), stacked.begin(), stacked.end());
+    auto captured = captured_values(g, loop, body);
+    words a{loop, reverse ? 1 : 0, steps.code, std::ssize(sequences), std::ssize(first), std::ssize(stacked),
+            std::ssize(captured)};
+    for (int v : slices) a.push_back(v);
+    for (int v : carries) a.push_back(v);
+    for (int v : body) a.push_back(v);
+    std::vector<int> operands(sequences.begin(), sequences.end());
+    operands.insert(operands.end(), first.begin(), first.end());
+    operands.insert(operands.end(), captured.begin(), captured.end());
+    std::vector<type> results;
+    for (int v : carries) results.push_back(g.type_of(v));
+    for (int v : stacked) {
+        type t = g.type_of(v), s{t.element, 0, {}};
+        s.push(steps);
+        for (int i = 0; i < t.rank; ++i) s.push(t[i]);
+        results.push_back(s);
+    }
+    if (results.empty()) {
+        g.fail(text{} << "scan: nothing is carried");
+        return poison(&g);
+    }
+    return {&g, g.append(op_of<scan_row>(), operands, a, results, g.loop_parents[static_cast<std::size_t>(loop)])};
+}
+}  // namespace detail
+
+/// What scan gives: the carried value after the last step, and its values after each step along a new first axis.
+struct scan_result {
+    expr last, all;
+};
+
+/// carried = step(slice, carried) over the first axis of `sequence`: {T, A...} and {B...} -> {B...}, {T, B...}. The
+/// step may use any expression of the model; it must give the carried value's shape and dtype back.
+template <class Step>
+constexpr scan_result scan(Step step, const operand& sequence, const operand& first,
+                           std::source_location where = std::source_location::current()) {
+    expr xs = detail::tensor(sequence, "scan"), c0 = detail::tensor(first, "scan");
+    located here(xs.g, where);
+    graph& g = *xs.g;
+    if (!xs.valid() || !c0.valid()) return {detail::poison(&g), detail::poison(&g)};
+    type t = xs.of();
+    if (t.rank == 0) {
+        g.fail(text{} << "scan: the sequence has rank 0");
+        return {detail::poison(&g), detail::poison(&g)};
+    }
+    type s{t.element, 0, {}};
+    for (int i = 1; i < t.rank; ++i) s.push(t[i]);
+    int outer = g.open_loop, loop = static_cast<int>(g.loop_parents.size());
+    g.loop_parents.push_back(outer);
+    expr x = detail::placeholder(g, s, loop), c = detail::placeholder(g, c0.of(), loop);
+    g.open_loop = loop;
+    expr next = step(x, c);
+    g.open_loop = outer;
+    if (!next.valid()) return {detail::poison(&g), detail::poison(&g)};
+    if (!(next.of() == c0.of())) {
+        g.fail(text{} << "scan: the step gives " << name_of(next.element()) << ' ' << shape_text(g, next.of())
+                      << " for a carried " << name_of(c0.element()) << ' ' << shape_text(g, c0.of()));
+        return {detail::poison(&g), detail::poison(&g)};
+    }
+    // The values before each step are stacked too: the derivative reads them, and where none does they are dropped.
+    int sequences[] = {xs.id}, firsts[] = {c0.id}, slices[] = {x.id}, carries[] = {c.id}, nexts[] = {next.id},
+        stacked[] = {next.id, c.id};
+    expr r = detail::make_scan(g, loop, false, t[0], sequences, firsts, slices, carries, nexts, stacked);
+    if (!r.valid()) return {r, r};
+    return {r, {&g, r.id + 1}};
+}
+
+using loop_rows = rows<scan_row>;
+
+}  // namespace etch

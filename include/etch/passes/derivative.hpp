@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: MIT
+// Reverse-mode derivatives. Before: any graph. After: the same graph with the cotangents appended; nothing is
+// rewritten, so that a derivative can be differentiated again. The rules are the rows' own, formulas over expr; only
+// scan's stands here, since it is this pass once more, over the loop's body.
+#pragma once
+#include <etch/ops/table.hpp>
+
+namespace etch {
+
+namespace detail {
+
+/// What a run of the pass needs to know of one loop's body: values outside of `loop` are independent there.
+constexpr bool within(const graph& g, const node& n, int loop) { return loop < 0 || inside(g, n.loop, loop); }
+
+constexpr std::vector<int> scan_derivative(graph& g, int at, std::span<const int> dys);
+
+/// Cotangents of xs, given those of ys; -1 where no path leads. In a body, only its own nodes are differentiated.
+constexpr std::vector<int> propagate(graph& g, std::span<const int> ys, std::span<const int> cotangents,
+                                     std::span<const int> xs, int loop = -1) {
+    int top = -1;
+    for (int y : ys) top = y > top ? y : top;
+    // After a call that appends, spans and references into the graph are stale: everything is looked up anew.
+    std::vector<char> depends(static_cast<std::size_t>(top + 1), 0);
+    for (int x : xs)
+        if (x <= top) depends[static_cast<std::size_t>(x)] = 1;
+    int last = g.values[static_cast<std::size_t>(top)].node;
+    for (int i = 0; i <= last; ++i) {
+        const node& n = g.nodes[static_cast<std::size_t>(i)];
+        if (row_of(n).cuts || !within(g, n, loop)) continue;
+        bool any = false;
+        for (int u : g.operands(n)) any = any || depends[static_cast<std::size_t>(u)];
+        if (!any) continue;
+        for (int r = 0; r < n.results.count; ++r)
+            if (n.results.first + r <= top && is_floating(g.type_of(n.results.first + r).element))
+                depends[static_cast<std::size_t>(n.results.first + r)] = 1;
+    }
+    std::vector<int> adjoint(static_cast<std::size_t>(top + 1), -1);
+    auto accumulate = [&](int v, expr dy) {
+        int& a = adjoint[static_cast<std::size_t>(v)];
+        a = a < 0 ? dy.id : (expr{&g, a} + dy).id;
+    };
+    for (std::size_t i = 0; i < ys.size(); ++i)
+        if (depends[static_cast<std::size_t>(ys[i])] && cotangents[i] >= 0) accumulate(ys[i], {&g, cotangents[i]});
+    for (int i = last; i >= 0 && !g.failed(); --i) {
+        const node n = g.nodes[static_cast<std::size_t>(i)];
+        if (n.operands.count == 0 || row_of(n).cuts || !within(g, n, loop)) continue;
+        std::vector<int> dys;
+        bool any = false;
+        for (int r = 0; r < n.results.count; ++r) {
+            int v = n.results.first + r;
+            dys.push_back(v <= top ? adjoint[static_cast<std::size_t>(v)] : -1);
+            any = any || dys.back() >= 0;
+        }
+        if (!any) continue;
+        if (n.op == op_of<scan_row>()) {
+            auto d = scan_derivative(g, i, dys);
+            for (int k = 0; k < n.operands.count; ++k) {
+                int u = g.operands(n)[static_cast<std::size_t>(k)];
+                if (d[static_cast<std::size_t>(k)] >= 0 && depends[static_cast<std::size_t>(u)])
+                    accumulate(u, {&g, d[static_cast<std::size_t>(k)]});
+            }
+            continue;
+        }
+        for (int k = 0; k < n.operands.count; ++k) {
+            int u = g.operands(n)[static_cast<std::size_t>(k)];
+            if (!depends[static_cast<std::size_t>(u)] || !is_floating(g.type_of(u).element)) continue;
+            expr d = row_of(n).derivative(pullback<expr>{g, i, k, dys});
+            if (d.valid()) accumulate(u, d);
+        }
+    }
+    std::vector<int> result;
+    for (int x : xs) result.push_back(x <= top ? adjoint[static_cast<std::size_t>(x)] : -1);
+    return result;
+}
+
+/// The reverse scan: it walks the steps backwards, carries the carries' cotangents and the sums of the captured values'
+/// ones, and stacks those of the slices. Its body is the body's derivative; the values before each step were stacked by
+/// the forward scan.
+constexpr std::vector<int> scan_derivative(graph& g, int at, std::span<const int> dys) {
+    const node n = g.nodes[static_cast<std::size_t>(at)];
+    const words attributes(g.attributes(n).begin(), g.attributes(n).end());
+    const std::vector<int> operands(g.operands(n).begin(), g.operands(n).end());
+    loop_view l{attributes};
+    int loop = l.loop();
+    auto zeros = [&](const type& t) { return broadcast(scalar(g, t.element, 0), t).id; };
+    auto floating = [&](int v) { return is_floating(g.type_of(v).element); };
+
+    // Stacked values of the carries before each step: results of this scan.
+    std::vector<int> before;
+    for (int c = 0; c < l.carries(); ++c) {
+        int stack = -1;
+        for (int s = 0; s < l.stacks(); ++s)
+            if (l.stacked(s) == l.carry(c)) stack = n.results.first + l.carries() + s;
+        before.push_back(stack);
+    }
+    std::vector<int> sequences, slices, first, carries, next, stacked;
+    auto add_sequence = [&](int v, int slice) {
+        sequences.push_back(v);
+        slices.push_back(slice);
+    };
+    auto add_carry = [&](int initial, const type& t) {
+        first.push_back(initial);
+        carries.push_back(placeholder(g, t, loop).id);
+        return carries.back();
+    };
+    for (int s = 0; s < l.sequences(); ++s) add_sequence(operands[static_cast<std::size_t>(s)], l.slice(s));
+    for (int c = 0; c < l.carries(); ++c) {
+        if (before[static_cast<std::size_t>(c)] < 0) {
+            g.fail(text{} << "scan: its derivative needs the carried values before each step, which are not stacked");
+            return std::vector<int>(operands.size(), -1);
+        }
+        add_sequence(before[static_cast<std::size_t>(c)], l.carry(c));
+    }
+    std::vector<int> ys, cotangents, xs, dcarry;
+    for (int c = 0; c < l.carries(); ++c) {
+        if (!floating(l.carry(c))) {
+            dcarry.push_back(-1);
+            continue;
+        }
+        int dy = dys[static_cast<std::size_t>(c)];
+        type t = g.type_of(l.carry(c));
+        dcarry.push_back(add_carry(dy >= 0 ? dy : zeros(t), t));
+        ys.push_back(l.next(c));
+        cotangents.push_back(dcarry.back());
+    }
+    for (int s = 0; s < l.stacks(); ++s) {
+        int dy = dys[static_cast<std::size_t>(l.carries() + s)];
+        if (dy < 0) continue;
+        int slice = placeholder(g, g.type_of(l.stacked(s)), loop).id;
+        add_sequence(dy, slice);
+        ys.push_back(l.stacked(s));
+        cotangents.push_back(slice);
+    }
+    for (int i = 0; i < l.sequences(); ++i) xs.push_back(l.slice(i));
+    for (int i = 0; i < l.carries(); ++i) xs.push_back(l.carry(i));
+    int kept = l.sequences() + l.carries();
+    for (std::size_t k = static_cast<std::size_t>(kept); k < operands.size(); ++k) xs.push_back(operands[k]);
+    // A value that is stacked and a placeholder at once (the carries before a step) has its cotangent as it is.
+    auto d = propagate(g, ys, cotangents, xs, loop);
+    for (int c = 0; c < l.carries(); ++c) {
+        if (dcarry[static_cast<std::size_t>(c)] < 0) continue;
+        int v = d[static_cast<std::size_t>(l.sequences() + c)];
+        next.push_back(v >= 0 ? v : zeros(g.type_of(l.carry(c))));
+    }
+    std::vector<int> result(operands.size(), -1);
+    std::vector<std::size_t> summed;
+    for (std::size_t k = static_cast<std::size_t>(kept); k < operands.size(); ++k) {
+        if (d[k] < 0 || !floating(operands[k])) continue;
+        type t = g.type_of(operands[k]);
+        int sum = add_carry(zeros(t), t);
+        next.push_back((expr{&g, sum} + expr{&g, d[k]}).id);
+        summed.push_back(k);
+    }
+    std::vector<std::size_t> sliced;
+    for (std::size_t s = 0; s < static_cast<std::size_t>(l.sequences()); ++s)
+        if (d[s] >= 0 && floating(operands[s])) {
+            stacked.push_back(d[s]);
+            sliced.push_back(s);
+        }
+    stacked.insert(stacked.end(), carries.begin(), carries.end());  // for the next derivative
+    if (carries.empty()) return result;
+    expr r = make_scan(g, loop, !l.reverse(), l.steps(), sequences, first, slices, carries, next, stacked);
+    int position = 0;
+    for (int c = 0; c < l.carries(); ++c)
+        if (dcarry[static_cast<std::size_t>(c)] >= 0)
+            result[static_cast<std::size_t>(l.sequences() + c)] = r.id + position++;
+    for (auto k : summed) result[k] = r.id + position++;
+    for (auto s : sliced) result[s] = r.id + position++;
+    return result;
+}
+
+constexpr bool check_wrt(std::string_view op, graph& g, std::span<const expr> xs) {
+    for (expr x : xs) {
+        if (!x.valid()) return false;
+        if (!is_floating(x.element())) {
+            g.fail(text{} << op << ": the derivative by a tensor of dtype " << name_of(x.element())
+                          << ": only floating tensors have one");
+            return false;
+        }
+    }
+    return true;
+}
+constexpr expr_list poisons(graph& g, std::size_t n) { return expr_list(n, poison(&g)); }
+
+/// A name for what a derivative was asked by: the parameter's or input's own, else the op's.
+constexpr text described(const graph& g, int v) {
+    text t;
+    for (const auto& p : g.parameters)
+        if (p.value == v) t << "parameter " << g.name(p.name);
+    for (const auto& i : g.inputs)
+        if (i.value == v) t << "input " << g.name(i.name);
+    if (t.empty()) t << "a result of " << row_of(g.node_of(v)).name;
+    return t;
+}
+
+constexpr expr_list pull(std::string_view op, graph& g, std::span<const expr> ys, std::span<const expr> dys,
+                         std::span<const expr> xs, bool disconnected_is_zero) {
+    if (!check_wrt(op, g, xs)) return poisons(g, xs.size());
+    std::vector<int> y, dy, x;
+    for (expr e : ys) y.push_back(e.id);
+    for (expr e : dys) dy.push_back(e.id);
+    for (expr e : xs) x.push_back(e.id);
+    for (int v : y)
+        if (v < 0) return poisons(g, xs.size());
+    for (int v : dy)
+        if (v < 0) return poisons(g, xs.size());
+    auto d = propagate(g, y, dy, x);
+    expr_list result;
+    for (std::size_t i = 0; i < xs.size(); ++i) {
+        if (d[i] < 0 && !disconnected_is_zero && !g.failed())
+            g.fail(text{} << op << ": no path leads to " << described(g, xs[i].id)
+                          << ": ask for etch::allow_disconnected to get zeros");
+        if (g.failed()) return poisons(g, xs.size());
+        result.push_back(d[i] < 0 ? zeros_like(xs[i]) : expr{&g, d[i]});
+    }
+    return result;
+}
+constexpr expr_list gradient(const operand& y, std::span<const expr> xs, bool disconnected_is_zero) {
+    located here(y);
+    graph& g = *y.g;
+    if (y.id < 0) return poisons(g, xs.size());
+    expr loss{&g, y.id};
+    if (loss.rank() != 0 || !is_floating(loss.element())) {
+        g.fail(text{} << "grad: takes a floating scalar, not " << name_of(loss.element()) << ' '
+                      << shape_text(g, loss.of()) << ": write grad(sum(y), x)");
+        return poisons(g, xs.size());
+    }
+    expr one = scalar(g, loss.element(), 1);
+    return pull("grad", g, std::span<const expr>(&loss, 1), std::span<const expr>(&one, 1), xs, disconnected_is_zero);
+}
+}  // namespace detail
+
+/// d y / d x for a scalar y: one expression of x's shape. x is any floating expression that y was computed from. A path
+/// that does not exist is a mistake, unless etch::allow_disconnected asks for zeros.
+constexpr expr grad(const operand& y, expr x) { return detail::gradient(y, std::span<const expr>(&x, 1), false)[0]; }
+constexpr expr grad(const operand& y, expr x, allow_disconnected_flag) {
+    return detail::gradient(y, std::span<const expr>(&x, 1), true)[0];
+}
+/// One derivative for each x.
+constexpr expr_list grad(const operand& y, const expr_list& xs) { return detail::gradient(y, xs, false); }
+constexpr expr_list grad(const operand& y, const expr_list& xs, allow_disconnected_flag) {
+    return detail::gradient(y, xs, true);
+}
+constexpr expr_list grad(const operand& y, std::initializer_list<expr> xs) {
+    return detail::gradient(y, {xs.begin(), xs.size()}, false);
+}
+constexpr expr_list grad(const operand& y, std::initializer_list<expr> xs, allow_disconnected_flag) {
+    return detail::gradient(y, {xs.begin(), xs.size()}, true);
+}
+
+/// Vector-Jacobian product (Theano: Lop): one result per x, sum over ys of cotangent * dy/dx. Zeros where no path leads.
+constexpr expr_list vjp(const expr_list& ys, const expr_list& xs, const expr_list& cotangents,
+                        std::source_location where = std::source_location::current()) {
+    if (ys.empty() || xs.empty()) return {};
+    graph& g = *ys[0].g;
+    located here(&g, where);
+    if (cotangents.size() != ys.size()) {
+        g.fail(text{} << "vjp: " << ys.size() << " results and " << cotangents.size() << " cotangents");
+        return detail::poisons(g, xs.size());
+    }
+    for (std::size_t i = 0; i < ys.size(); ++i)
+        if (ys[i].valid() && cotangents[i].valid() && !(ys[i].of() == cotangents[i].of())) {
+            g.fail(text{} << "vjp: the cotangent of " << shape_text(g, ys[i].of()) << " has "
+                          << shape_text(g, cotangents[i].of()));
+            return detail::poisons(g, xs.size());
+        }
+    return detail::pull("vjp", g, ys, cotangents, xs, true);
+}
+
+/// The same values with others in place of some: every use of a pair's first is a use of its second (Theano:
+/// clone(replace=)). A replacement has the type of what it replaces. Random draws stay the draws that they are.
+struct replacement {
+    expr old, fresh;
+};
+constexpr expr_list substitute(const expr_list& ys, std::span<const replacement> pairs,
+                               std::source_location where = std::source_location::current()) {
+    if (ys.empty()) return {};
+    graph& g = *ys[0].g;
+    located here(&g, where);
+    int top = -1;
+    for (expr y : ys) {
+        if (!y.valid()) return detail::poisons(g, ys.size());
+        top = y.id > top ? y.id : top;
+    }
+    std::vector<int> now(static_cast<std::size_t>(top + 1), 0);
+    for (int v = 0; v <= top; ++v) now[static_cast<std::size_t>(v)] = v;
+    for (const auto& [old, fresh] : pairs) {
+        if (!old.valid() || !fresh.valid()) return detail::poisons(g, ys.size());
+        if (!(old.of() == fresh.of())) {
+            g.fail(text{} << "substitute: " << name_of(old.element()) << ' ' << shape_text(g, old.of())
+                          << " is replaced by " << name_of(fresh.element()) << ' ' << shape_text(g, fresh.of()));
+            return detail::poisons(g, ys.size());
+        }
+        if (old.id <= top) now[static_cast<std::size_t>(old.id)] = fresh.id;
+    }
+    int last = g.values[static_cast<std::size_t>(top)].node;
+    for (int i = 0; i <= last; ++i) {
+        const node n = g.nodes[static_cast<std::size_t>(i)];
+        auto moved = [&](int v) { return v <= top && now[static_cast<std::size_t>(v)] != v; };
+        bool changed = false, replaced = false;
+        for (int u : g.operands(n)) changed = changed || moved(u);
+        detail::words attributes(g.attributes(n).begin(), g.attributes(n).end());
+        if (n.op == op_of<scan_row>()) {
+            loop_view l{attributes};
+            for (int k = l.sequences() + l.carries(); k < static_cast<int>(attributes.size()) - loop_view::header; ++k) {
+                auto& word = attributes[static_cast<std::size_t>(loop_view::header + k)];
+                changed = changed || moved(static_cast<int>(word));
+                word = now[static_cast<std::size_t>(word)];
+            }
+        }
+        for (int r = 0; r < n.results.count; ++r) replaced = replaced || moved(n.results.first + r);
+        if (!changed || replaced) continue;
+        std::vector<int> operands;
+        for (int u : g.operands(n)) operands.push_back(now[static_cast<std::size_t>(u)]);
+        if (n.op == op_of<scan_row>()) {  // what the body reads from outside may be other values now
+            loop_view l{attributes};
+            std::vector<int> body;
+            for (int k = 0; k < l.carries(); ++k) body.push_back(l.next(k));
+            for (int k = 0; k < l.stacks(); ++k) body.push_back(l.stacked(k));
+            auto captured = detail::captured_values(g, l.loop(), body);
+            operands.resize(static_cast<std::size_t>(l.sequences() + l.carries()));
+            operands.insert(operands.end(), captured.begin(), captured.end());
+            attributes[6] = std::ssize(captured);
+        }
+        std::vector<type> results;
+        for (int r = 0; r < n.results.count; ++r) results.push_back(g.type_of(n.results.first + r));
+        int fresh = g.append(n.op, operands, attributes, results, n.loop);
+        for (int r = 0; r < n.results.count; ++r)
+            if (n.results.first + r <= top) now[static_cast<std::size_t>(n.results.first + r)] = fresh + r;
+    }
+    expr_list result;
+    for (expr y : ys) result.push_back({&g, now[static_cast<std::size_t>(y.id)]});
+    return result;
+}
+constexpr expr substitute(const operand& y, std::initializer_list<replacement> pairs) {
+    expr_list ys{{y.g, y.id}};
+    return substitute(ys, std::span<const replacement>(pairs.begin(), pairs.size()), y.where)[0];
+}
+constexpr expr_list substitute(const expr_list& ys, std::initializer_list<replacement> pairs,
+                               std::source_location where = std::source_location::current()) {
+    return substitute(ys, std::span<const replacement>(pairs.begin(), pairs.size()), where);
+}
+
+/// Jacobian-vector product (Theano: Rop): one result per y, sum over xs of dy/dx * tangent. The pull-back is linear in
+/// its cotangent u, so pulling the tangents back through it, by u, is the push-forward; no row needs a second rule.
+constexpr expr_list jvp(const expr_list& ys, const expr_list& xs, const expr_list& tangents,
+                        std::source_location where = std::source_location::current()) {
+    if (ys.empty() || xs.empty()) return {};
+    graph& g = *ys[0].g;
+    located here(&g, where);
+    if (tangents.size() != xs.size()) {
+        g.fail(text{} << "jvp: " << xs.size() << " variables and " << tangents.size() << " tangents");
+        return detail::poisons(g, ys.size());
+    }
+    for (std::size_t i = 0; i < xs.size(); ++i)
+        if (xs[i].valid() && tangents[i].valid() && !(xs[i].of() == tangents[i].of())) {
+            g.fail(text{} << "jvp: the tangent of " << shape_text(g, xs[i].of()) << " has "
+                          << shape_text(g, tangents[i].of()));
+            return detail::poisons(g, ys.size());
+        }
+    expr_list seeds;
+    for (expr y : ys) {
+        if (!y.valid()) return detail::poisons(g, ys.size());
+        seeds.push_back(detail::placeholder(g, y.of()));
+    }
+    auto back = detail::pull("jvp", g, ys, seeds, xs, true);
+    auto forth = detail::pull("jvp", g, back, tangents, seeds, true);
+    return forth;
+}
+
+/// Theano's names.
+constexpr expr_list Lop(const expr_list& ys, const expr_list& xs, const expr_list& cotangents,
+                        std::source_location where = std::source_location::current()) {
+    return vjp(ys, xs, cotangents, where);
+}
+constexpr expr_list Rop(const expr_list& ys, const expr_list& xs, const expr_list& tangents,
+                        std::source_location where = std::source_location::current()) {
+    return jvp(ys, xs, tangents, where);
+}
+/// sum over xs of (d2 y / dx dx') * v: one result per x.
+constexpr expr_list hessian_vector_product(const operand& y, const expr_list& xs, const expr_list& vs) {
+    located here(y);
+    return jvp(detail::gradient(y, xs, true), xs, vs, y.where);
+}
+
+}  // namespace etch
