@@ -46,16 +46,7 @@ struct expr {
     constexpr int rank() const { return of().rank; }
     constexpr dtype element() const { return of().element; }
     /// The extent of one axis; negative axes count from the end.
-    constexpr dim size(int axis) const {
-        type t = of();
-        if (axis < 0) axis += t.rank;
-        if (axis < 0 || axis >= t.rank) {
-            if (valid())
-                g->fail(text{} << "size: axis " << axis << " of a tensor of rank " << t.rank);
-            return {g, {1}};
-        }
-        return {g, t[axis]};
-    }
+    constexpr dim size(int axis, std::source_location where = std::source_location::current()) const;
 };
 
 /// What functions of the language take. Shapes and dtypes are those of the tensor; a literal has rank 0.
@@ -101,6 +92,15 @@ private:
     graph* g;
 };
 
+constexpr dim expr::size(int axis, std::source_location where) const {
+    located here(g, where);
+    type t = of();
+    int a = axis < 0 ? axis + t.rank : axis;
+    if (a >= 0 && a < t.rank) return {g, t[a]};
+    if (valid()) g->fail(text{} << "size: axis " << axis << " of a tensor of rank " << t.rank);
+    return {g, {1}};
+}
+
 /// Prefixes the names of parameters and draws made while it lives: "block0/".
 class scope_guard {
 public:
@@ -133,7 +133,7 @@ struct axes {
 
 private:
     constexpr axes(const int* first, std::size_t n) {
-        if (n > max_rank) throw mistake("axes: more than a tensor can have");
+        if (n > max_rank) detail::more_axes_than_a_tensor_can_have("axes: more than a tensor can have");
         for (std::size_t i = 0; i < n; ++i) list[count++] = first[i];
     }
 };

@@ -34,6 +34,15 @@ constexpr expr new_parameter(graph& g, std::string_view name, const type& t, ini
     return x;
 }
 
+/// Whether x is a value of this graph and of no loop's body.
+constexpr bool stands_outside(graph& g, std::string_view op, expr x) {
+    if (!x.valid()) without_value(g, op);
+    else if (x.g != &g) g.fail(text{} << op << ": takes no expr of another graph");
+    else if (g.node_of(x.id).loop >= 0) g.fail(text{} << op << ": takes no value of the body of a scan");
+    else return true;
+    return false;
+}
+
 constexpr graph_parameter* parameter_of(graph& g, int v) {
     for (auto& p : g.parameters)
         if (p.value == v) return &p;
@@ -134,14 +143,15 @@ constexpr void graph::output(std::string_view output_name, const operand& x) {
         fail(text{} << "output: " << output_name << " is a number, not a tensor");
         return;
     }
-    if (x.id >= 0 && x.g != this) fail(text{} << "output: " << output_name << " belongs to another graph");
-    if (x.id >= 0) outputs.push_back({x.id, stored});
+    if (!detail::stands_outside(*this, "output", expr{x.g, x.id})) return;
+    outputs.push_back({x.id, stored});
 }
 
 /// After each call the parameter takes the value of x, computed from old values. A number is broadcast.
 constexpr void graph::update(expr parameter, const operand& x) {
     located here(this, x.where);
-    if (!parameter.valid() || (x.is_tensor() && x.id < 0)) return;
+    if (!detail::stands_outside(*this, "update", parameter)) return;
+    if (x.is_tensor() && !detail::stands_outside(*this, "update", expr{x.g, x.id})) return;
     auto* p = detail::parameter_of(*this, parameter.id);
     if (!p) {
         fail(text{} << "update: takes a parameter, not " << detail::described(*this, parameter.id));
@@ -194,7 +204,10 @@ constexpr scope_guard graph::scope(std::string_view word, int number) {
 }
 
 /// An extent as a number that expressions may use.
-constexpr dim size(const operand& x, int axis) { return expr{x.g, x.id}.size(axis); }
+constexpr dim size(const operand& x, int axis) {
+    located here(x);
+    return detail::tensor(x, "size").size(axis);
+}
 
 /// A constant tensor, row by row: etch::constant<int>(g, {2, 2}, {0, 1, 1, 0}). One element fills any shape.
 template <class T>

@@ -37,6 +37,10 @@ constexpr expr constant_word(graph& g, dtype d, std::int64_t word) {
 }
 
 constexpr expr poison(graph* g) { return {g, -1}; }
+/// What has no value although nothing failed was never given one.
+constexpr void without_value(graph& g, std::string_view op) {
+    g.fail(text{} << op << ": takes an expr that was never given a value");
+}
 
 }  // namespace detail
 
@@ -93,8 +97,18 @@ struct promoted {
 constexpr graph& graph_among(std::string_view op, std::initializer_list<const operand*> list) {
     for (const operand* x : list)
         if (x->g) return *x->g;
-    throw mistake((text{} << op << ": none of the operands is a tensor").view());
+    none_of_the_operands_is_a_tensor((text{} << op << ": none of the operands is a tensor").view());
 }
+
+/// The tensor that x must be. A number is a mistake, kept by the graph of another operand where x has none.
+constexpr expr tensor(const operand& x, std::string_view op, graph* beside = nullptr) {
+    graph* g = x.g ? x.g : beside;
+    if (!g) none_of_the_operands_is_a_tensor((text{} << op << ": takes a tensor, not a number").view());
+    if (!x.is_tensor()) g->fail(text{} << op << ": takes a tensor, not a number");
+    else if (x.id < 0) without_value(*g, op);
+    return {g, x.is_tensor() ? x.id : -1};
+}
+constexpr bool usable(const operand& x, std::string_view op) { return tensor(x, op).valid(); }
 
 /// The shape that all operands broadcast to; `failed` where they do not.
 constexpr type common_shape(graph& g, std::string_view op, std::span<const type> shapes, bool& failed) {
@@ -137,7 +151,10 @@ constexpr promoted promote(std::string_view op, accepts takes, std::initializer_
     bool any[5]{}, real_literal = false, tensors = false, numbers = false;
     for (const operand* x : list) {
         if (x->is_tensor()) {
-            if (x->id < 0) return p;
+            if (x->id < 0) {
+                without_value(g, op);
+                return p;
+            }
             if (x->g != &g) {
                 g.fail(text{} << op << ": the operands belong to two different graphs");
                 return p;

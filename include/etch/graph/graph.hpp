@@ -198,7 +198,7 @@ public:
             if (l == b) return a;
         for (int l = b; l >= 0; l = loop_parents[at(l)])
             if (l == a) return b;
-        fail(text{} << "scan: a value of one loop's body is used in the body of another");
+        fail(text{} << "scan: a value of one loop is used in the body of another");
         return a;
     }
 

@@ -37,7 +37,9 @@ constexpr expr contract(expr a, expr b) {
         n = g.multiply(n, t[i]);
         result.push_back({&g, t[i]});
     }
-    expr y = apply<dot_row>({reshape(a, {dim(&g, m), dim(&g, k)}), reshape(b, {dim(&g, k), dim(&g, n)})});
+    expr x = reshape(a, {dim(&g, m), dim(&g, k)}), y = reshape(b, {dim(&g, k), dim(&g, n)});
+    if (is_floating(s.element)) y = apply<dot_row>({x, y});
+    else y = sum(expand_dims(x, -1) * y, -2);  // as in matmul
     return reshape(y, std::span<const dim>(result));
 }
 constexpr expr no_join(graph& g, std::string_view op, const type& s, const type& t, extent k, extent l) {
@@ -47,10 +49,14 @@ constexpr expr no_join(graph& g, std::string_view op, const type& s, const type&
 }
 /// One dtype for both factors, shapes untouched.
 constexpr bool join_dtypes(std::string_view op, const operand& a, const operand& b, expr& x, expr& y) {
-    x = tensor(a, op);
-    y = tensor(b, op);
+    x = tensor(a, op, b.g);
+    y = tensor(b, op, a.g);
     if (!x.valid() || !y.valid()) return false;
     graph& g = *x.g;
+    if (y.g != &g) {
+        g.fail(text{} << op << ": the operands belong to two different graphs");
+        return false;
+    }
     if (x.element() != y.element()) {
         if (is_floating(x.element()) && is_floating(y.element())) {
             g.fail(text{} << op << ": float32 and float64 do not mix: write cast<double>(x) or cast<float>(x)");

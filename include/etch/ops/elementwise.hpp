@@ -20,7 +20,7 @@ struct identity_row : unary {
 /// A distinct copy of x: never merged with another value, so that grad can tell two uses of x apart.
 constexpr expr identity(const operand& x) {
     located here(x);
-    if (x.id < 0) return detail::poison(x.g);
+    if (!detail::usable(x, "identity")) return detail::poison(x.g);
     std::int64_t a[] = {x.g->ordinal++};
     int id[] = {x.id};
     return apply<identity_row>(*x.g, id, a);
@@ -190,7 +190,7 @@ constexpr expr power(const operand& a, const operand& b) { return detail::map<po
 struct maximum_row : binary {
     static constexpr std::string_view name = "maximum";
     static constexpr auto derivative(int k, auto dy, auto a, auto b, auto) {
-        return dy * where(k == 0 ? a > b : b > a, 1, where(equal(a, b), 0.5, 0));
+        return where(k == 0 ? a > b : b > a, dy, where(equal(a, b), 0.5 * dy, 0));
     }
     static constexpr auto cpu(auto a, auto b) { return select((a > b) || (a != a), a, b); }
     static constexpr std::string_view cuda = "($0 > $1 || $0 != $0 ? $0 : $1)";
@@ -201,7 +201,7 @@ constexpr expr maximum(const operand& a, const operand& b) { return detail::map<
 struct minimum_row : binary {
     static constexpr std::string_view name = "minimum";
     static constexpr auto derivative(int k, auto dy, auto a, auto b, auto) {
-        return dy * where(k == 0 ? a < b : b < a, 1, where(equal(a, b), 0.5, 0));
+        return where(k == 0 ? a < b : b < a, dy, where(equal(a, b), 0.5 * dy, 0));
     }
     static constexpr auto cpu(auto a, auto b) { return select((a < b) || (a != a), a, b); }
     static constexpr std::string_view cuda = "($0 < $1 || $0 != $0 ? $0 : $1)";

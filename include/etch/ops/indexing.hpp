@@ -84,11 +84,11 @@ template <class E> constexpr E take_along_axis_row::derivative(const pullback<E>
 }
 
 namespace detail {
-constexpr expr checked(expr i, dim size, bool wraps) {
+constexpr expr checked(std::string_view op, expr i, dim size, bool wraps) {
     if (!i.valid()) return i;
     graph& g = *i.g;
     if (!is_integer(i.element())) {
-        g.fail(text{} << "take: indices are integers, not " << name_of(i.element()));
+        g.fail(text{} << op << ": indices are integers, not " << name_of(i.element()));
         return poison(&g);
     }
     expr n = broadcast(materialize(g, operand(dim(&g, size.size)), i.element()), i.of());
@@ -101,7 +101,7 @@ constexpr expr checked(expr i, dim size, bool wraps) {
 /// Negative indices count from the end. The derivative adds into zeros.
 constexpr expr take(const operand& x, const operand& indices, int axis = 0) {
     located here(x);
-    expr t = detail::tensor(x, "take"), i = detail::tensor(indices, "take");
+    expr t = detail::tensor(x, "take", indices.g), i = detail::tensor(indices, "take", x.g);
     if (!t.valid() || !i.valid()) return detail::poison(t.g);
     int a = detail::normalize_axis(*t.g, "take", axis, t.rank());
     if (a < 0) return detail::poison(t.g);
@@ -110,12 +110,12 @@ constexpr expr take(const operand& x, const operand& indices, int axis = 0) {
         return detail::poison(t.g);
     }
     std::int64_t attributes[] = {a};
-    return apply<take_row>({t, detail::checked(i, t.size(a), true)}, attributes);
+    return apply<take_row>({t, detail::checked("take", i, t.size(a), true)}, attributes);
 }
 /// x[..., indices[..., j, ...], ...] along an axis: indices and x agree on every other axis.
 constexpr expr take_along_axis(const operand& x, const operand& indices, int axis) {
     located here(x);
-    expr t = detail::tensor(x, "take_along_axis"), i = detail::tensor(indices, "take_along_axis");
+    expr t = detail::tensor(x, "take_along_axis", indices.g), i = detail::tensor(indices, "take_along_axis", x.g);
     if (!t.valid() || !i.valid()) return detail::poison(t.g);
     graph& g = *t.g;
     int a = detail::normalize_axis(g, "take_along_axis", axis, t.rank());
@@ -128,7 +128,7 @@ constexpr expr take_along_axis(const operand& x, const operand& indices, int axi
         return detail::poison(&g);
     }
     std::int64_t attributes[] = {a};
-    return apply<take_along_axis_row>({t, detail::checked(i, t.size(a), true)}, attributes);
+    return apply<take_along_axis_row>({t, detail::checked("take_along_axis", i, t.size(a), true)}, attributes);
 }
 
 /// 0, 1, 2 ... along an axis of the given shape.
@@ -149,8 +149,8 @@ constexpr expr iota(graph& g, std::initializer_list<dim> shape, int axis, dtype 
 
 namespace detail {
 /// Whether position k of a new last axis of `size` is the index: bool {I..., size}.
-constexpr expr is_index(expr i, dim size) {
-    expr at = checked(i, size, false);
+constexpr expr is_index(std::string_view op, expr i, dim size) {
+    expr at = checked(op, i, size, false);
     if (!at.valid()) return at;
     graph& g = *i.g;
     type t = i.of();
@@ -165,7 +165,7 @@ constexpr expr is_index(expr i, dim size) {
 /// [0, size) stops the call.
 constexpr expr one_hot(const operand& indices, dim size, dtype d = dtype::float32) {
     located here(indices);
-    return cast(detail::is_index(detail::tensor(indices, "one_hot"), size), d);
+    return cast(detail::is_index("one_hot", detail::tensor(indices, "one_hot"), size), d);
 }
 
 using indexing_rows = rows<checked_index_row, take_row, take_along_axis_row, scatter_add_row,

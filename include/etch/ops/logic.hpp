@@ -85,7 +85,7 @@ struct where_row : any_row {
 constexpr expr where(const operand& condition, const operand& a, const operand& b) {
     graph& g = detail::graph_among("where", {&condition, &a, &b});
     located here(&g, condition.where);
-    if (!condition.is_tensor() || condition.id < 0) return detail::poison(&g);
+    if (!detail::tensor(condition, "where", &g).valid()) return detail::poison(&g);
     if (!is_boolean(g.type_of(condition.id).element)) {
         g.fail(text{} << "where: the condition is bool, not " << name_of(g.type_of(condition.id).element));
         return detail::poison(&g);
@@ -123,7 +123,7 @@ struct cast_row : any_row {  // attributes: the dtype
 };
 constexpr expr cast(const operand& x, dtype d) {
     located here(x);
-    if (x.id < 0) return detail::poison(x.g);
+    if (!detail::usable(x, "cast")) return detail::poison(x.g);
     if (x.g->type_of(x.id).element == d) return {x.g, x.id};
     std::int64_t a[] = {static_cast<std::int64_t>(d)};
     int id[] = {x.id};

@@ -112,8 +112,8 @@ struct scan_result {
 template <class Step>
 constexpr scan_result scan(Step step, const operand& sequence, const operand& first,
                            std::source_location where = std::source_location::current()) {
-    expr xs = detail::tensor(sequence, "scan"), c0 = detail::tensor(first, "scan");
-    located here(xs.g, where);
+    located here(sequence.g ? sequence.g : first.g, where);
+    expr xs = detail::tensor(sequence, "scan", first.g), c0 = detail::tensor(first, "scan", sequence.g);
     graph& g = *xs.g;
     if (!xs.valid() || !c0.valid()) return {detail::poison(&g), detail::poison(&g)};
     type t = xs.of();
@@ -129,7 +129,7 @@ constexpr scan_result scan(Step step, const operand& sequence, const operand& fi
     g.open_loop = loop;
     expr next = step(x, c);
     g.open_loop = outer;
-    if (!next.valid()) return {detail::poison(&g), detail::poison(&g)};
+    if (!detail::tensor(next, "scan", &g).valid()) return {detail::poison(&g), detail::poison(&g)};
     if (!(next.of() == c0.of())) {
         g.fail(text{} << "scan: the step gives " << name_of(next.element()) << ' ' << shape_text(g, next.of())
                       << " for a carried " << name_of(c0.element()) << ' ' << shape_text(g, c0.of()));

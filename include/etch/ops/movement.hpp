@@ -62,10 +62,6 @@ constexpr std::vector<int> normalize_axes(graph& g, std::string_view op, const a
         if (which.all || used[a]) sorted.push_back(a);
     return sorted;
 }
-constexpr bool usable(const operand& x, std::string_view op) {
-    if (!x.is_tensor()) throw mistake((text{} << op << ": takes a tensor, not a number").view());
-    return x.id >= 0;
-}
 template <class Row> constexpr expr view(expr x, const words& a) {
     int id[] = {x.id};
     return apply<Row>(*x.g, id, a);
@@ -95,8 +91,8 @@ struct transpose_row : view {  // {the operand's axis for each axis of the resul
 };
 /// Axes in another order; without a list, reversed. x {a, b, c}, {1, 2, 0} -> {b, c, a}.
 constexpr expr transpose(const operand& x, const axes& order = {}) {
-    if (!detail::usable(x, "transpose")) return detail::poison(x.g);
     located here(x);
+    if (!detail::usable(x, "transpose")) return detail::poison(x.g);
     graph& g = *x.g;
     int rank = g.type_of(x.id).rank;
     detail::words a;
@@ -118,11 +114,11 @@ constexpr expr transpose(const operand& x, const axes& order = {}) {
 }
 /// The last two axes exchanged.
 constexpr expr matrix_transpose(const operand& x) {
+    located here(x);
     if (!detail::usable(x, "matrix_transpose")) return detail::poison(x.g);
     std::vector<int> order;
     int rank = x.g->type_of(x.id).rank;
     if (rank < 2) {
-        located here(x);
         x.g->fail(text{} << "matrix_transpose: a tensor of rank " << rank);
         return detail::poison(x.g);
     }
@@ -169,10 +165,14 @@ template <class E> constexpr E expand_dims_row::derivative(const pullback<E>& p)
 }
 /// Axes of extent 1 put in; the numbers are those of the result. x {a, b}, 1 -> {a, 1, b}.
 constexpr expr expand_dims(const operand& x, const axes& which) {
-    if (!detail::usable(x, "expand_dims")) return detail::poison(x.g);
     located here(x);
+    if (!detail::usable(x, "expand_dims")) return detail::poison(x.g);
     graph& g = *x.g;
     int rank = g.type_of(x.id).rank + which.count;
+    if (which.all) {
+        g.fail(text{} << "expand_dims: no axis is named");
+        return detail::poison(&g);
+    }
     if (rank > max_rank) {
         g.fail(text{} << "expand_dims: a tensor of rank " << rank << "; the most is " << max_rank);
         return detail::poison(&g);
@@ -183,8 +183,8 @@ constexpr expr expand_dims(const operand& x, const axes& which) {
 }
 /// Axes of extent 1 taken out; without a list, all of them.
 constexpr expr squeeze(const operand& x, const axes& which = {}) {
-    if (!detail::usable(x, "squeeze")) return detail::poison(x.g);
     located here(x);
+    if (!detail::usable(x, "squeeze")) return detail::poison(x.g);
     graph& g = *x.g;
     type t = g.type_of(x.id);
     detail::words a;
@@ -234,8 +234,8 @@ constexpr type shape_from(graph& g, std::string_view op, dtype d, std::span<cons
 }  // namespace detail
 /// x repeated along axes of extent 1, and along new leading axes, by NumPy's rules.
 constexpr expr broadcast_to(const operand& x, std::span<const dim> shape) {
-    if (!detail::usable(x, "broadcast_to")) return detail::poison(x.g);
     located here(x);
+    if (!detail::usable(x, "broadcast_to")) return detail::poison(x.g);
     graph& g = *x.g;
     type from = g.type_of(x.id), to = detail::shape_from(g, "broadcast_to", from.element, shape);
     if (g.failed()) return detail::poison(&g);
@@ -368,8 +368,8 @@ constexpr axis_slice resolve_slice(graph& g, int axis, extent size, const slice_
 /// Part of x: one item an axis, the rest whole. An index removes its axis.
 /// slice(x, {etch::range(1, etch::none), etch::all, 3})
 constexpr expr slice(const operand& x, std::span<const slice_item> items) {
-    if (!detail::usable(x, "slice")) return detail::poison(x.g);
     located here(x);
+    if (!detail::usable(x, "slice")) return detail::poison(x.g);
     graph& g = *x.g;
     type t = g.type_of(x.id);
     if (static_cast<int>(items.size()) > t.rank) {
@@ -398,8 +398,8 @@ constexpr expr slice(const operand& x, std::initializer_list<slice_item> items) 
 }
 /// The order along some axes reversed; without a list, along all.
 constexpr expr flip(const operand& x, const axes& which = {}) {
-    if (!detail::usable(x, "flip")) return detail::poison(x.g);
     located here(x);
+    if (!detail::usable(x, "flip")) return detail::poison(x.g);
     int rank = x.g->type_of(x.id).rank;
     std::vector<slice_item> items(static_cast<std::size_t>(rank), slice_item(all));
     for (int axis : detail::normalize_axes(*x.g, "flip", which, rank))
@@ -408,8 +408,8 @@ constexpr expr flip(const operand& x, const axes& which = {}) {
 }
 /// `fill` put around x: {before, after} for each axis.
 constexpr expr pad(const operand& x, std::initializer_list<std::pair<dim, dim>> widths, const operand& fill = 0) {
-    if (!detail::usable(x, "pad")) return detail::poison(x.g);
     located here(x);
+    if (!detail::usable(x, "pad")) return detail::poison(x.g);
     graph& g = *x.g;
     type t = g.type_of(x.id);
     if (static_cast<int>(widths.size()) != t.rank) {
@@ -429,6 +429,10 @@ constexpr expr pad(const operand& x, std::initializer_list<std::pair<dim, dim>> 
         ++axis;
     }
     expr value = cast(detail::materialize(g, fill, t.element), t.element);
+    if (value.rank() != 0) {
+        g.fail(text{} << "pad: the fill has rank " << value.rank());
+        return detail::poison(&g);
+    }
     return apply<pad_row>({{&g, x.id}, value}, a);
 }
 
@@ -451,8 +455,8 @@ struct reshape_row : any_row {  // {extents}
 };
 /// The same elements, row by row, in another shape. One extent may be -1: it is what is left.
 constexpr expr reshape(const operand& x, std::span<const dim> shape) {
-    if (!detail::usable(x, "reshape")) return detail::poison(x.g);
     located here(x);
+    if (!detail::usable(x, "reshape")) return detail::poison(x.g);
     graph& g = *x.g;
     type from = g.type_of(x.id), to{from.element, 0, {}};
     extent known{1};
@@ -470,6 +474,10 @@ constexpr expr reshape(const operand& x, std::span<const dim> shape) {
         if (!e.g && e.size.code < 0) {
             g.fail(text{} << "reshape: an extent of " << e.size.code
                           << (e.size.code == -1 ? "; only one may be -1" : ""));
+            return detail::poison(&g);
+        }
+        if (e.g && e.g != &g) {
+            g.fail(text{} << "reshape: a dim of another graph");
             return detail::poison(&g);
         }
         to.push(e.size);
@@ -524,15 +532,26 @@ struct concatenate_row : any_row {  // {axis}
         return detail::view<slice_row>(p.dy(), a);
     }
 };
+namespace detail {
+constexpr graph& graph_of(std::string_view op, std::span<const expr> list) {
+    if (list.empty()) the_list_of_tensors_is_empty((text{} << op << ": no tensors").view());
+    for (expr x : list)
+        if (x.g) return *x.g;
+    none_of_the_operands_is_a_tensor((text{} << op << ": no expr has a value").view());
+}
+}  // namespace detail
 /// Tensors joined along an axis: {a, n}, {b, n} along 0 -> {a + b, n}. One dtype; the other extents agree.
 constexpr expr concatenate(const expr_list& list, int axis,
                            std::source_location where = std::source_location::current()) {
-    if (list.empty()) throw mistake("concatenate: no tensors");
-    graph& g = *list[0].g;
+    graph& g = detail::graph_of("concatenate", list);
     located here(&g, where);
     std::vector<int> ids;
     for (expr x : list) {
-        if (!x.valid()) return detail::poison(&g);
+        if (!detail::tensor(x, "concatenate", &g).valid()) return detail::poison(&g);
+        if (x.g != &g) {
+            g.fail(text{} << "concatenate: the tensors belong to two different graphs");
+            return detail::poison(&g);
+        }
         ids.push_back(x.id);
     }
     type first = list[0].of();
@@ -554,8 +573,7 @@ constexpr expr concatenate(const expr_list& list, int axis,
 }
 /// Tensors of one shape, joined along a new axis.
 constexpr expr stack(const expr_list& list, int axis, std::source_location where = std::source_location::current()) {
-    if (list.empty()) throw mistake("stack: no tensors");
-    located here(list[0].g, where);
+    located here(&detail::graph_of("stack", list), where);
     expr_list expanded;
     for (expr x : list) expanded.push_back(x.valid() ? expand_dims(x, axis) : x);
     return concatenate(expanded, axis, where);

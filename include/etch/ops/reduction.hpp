@@ -111,9 +111,6 @@ template <class Row> constexpr expr reduce(expr x, const axes& which, bool keep,
     return keep ? expand_dims(r, axes(sorted)) : r;
 }
 constexpr expr countable(expr x) { return x.valid() && is_boolean(x.element()) ? cast(x, dtype::int32) : x; }
-constexpr expr tensor(const operand& x, std::string_view op) {
-    return usable(x, op) ? expr{x.g, x.id} : poison(x.g);
-}
 }  // namespace detail
 
 /// Sum over axes (all, where none are named). bool is counted as int32; other dtypes stay. Of nothing it is 0.

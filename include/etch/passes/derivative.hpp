@@ -171,7 +171,7 @@ constexpr std::vector<int> scan_derivative(graph& g, int at, std::span<const int
 
 constexpr bool check_wrt(std::string_view op, graph& g, std::span<const expr> xs) {
     for (expr x : xs) {
-        if (!x.valid()) return false;
+        if (!tensor(x, op, &g).valid()) return false;
         if (!is_floating(x.element())) {
             g.fail(text{} << op << ": the derivative by a tensor of dtype " << name_of(x.element())
                           << ": only floating tensors have one");
@@ -216,10 +216,11 @@ constexpr expr_list pull(std::string_view op, graph& g, std::span<const expr> ys
     return result;
 }
 constexpr expr_list gradient(const operand& y, std::span<const expr> xs, bool disconnected_is_zero) {
-    located here(y);
-    graph& g = *y.g;
-    if (y.id < 0) return poisons(g, xs.size());
-    expr loss{&g, y.id};
+    graph* beside = xs.empty() ? nullptr : xs[0].g;
+    located here(y.g ? y.g : beside, y.where);
+    expr loss = tensor(y, "grad", beside);
+    graph& g = *loss.g;
+    if (!loss.valid()) return poisons(g, xs.size());
     if (loss.rank() != 0 || !is_floating(loss.element())) {
         g.fail(text{} << "grad: takes a floating scalar, not " << name_of(loss.element()) << ' '
                       << shape_text(g, loss.of()) << ": write grad(sum(y), x)");
@@ -251,8 +252,8 @@ constexpr expr_list grad(const operand& y, std::initializer_list<expr> xs, allow
 /// Vector-Jacobian product (Theano: Lop): one result per x, sum over ys of cotangent * dy/dx. Zeros where no path leads.
 constexpr expr_list vjp(const expr_list& ys, const expr_list& xs, const expr_list& cotangents,
                         std::source_location where = std::source_location::current()) {
-    if (ys.empty() || xs.empty()) return {};
-    graph& g = *ys[0].g;
+    if (xs.empty()) return {};
+    graph& g = detail::graph_of("vjp", ys);
     located here(&g, where);
     if (cotangents.size() != ys.size()) {
         g.fail(text{} << "vjp: " << ys.size() << " results and " << cotangents.size() << " cotangents");
@@ -260,8 +261,8 @@ constexpr expr_list vjp(const expr_list& ys, const expr_list& xs, const expr_lis
     }
     for (std::size_t i = 0; i < ys.size(); ++i)
         if (ys[i].valid() && cotangents[i].valid() && !(ys[i].of() == cotangents[i].of())) {
-            g.fail(text{} << "vjp: the cotangent of " << shape_text(g, ys[i].of()) << " has "
-                          << shape_text(g, cotangents[i].of()));
+            g.fail(text{} << "vjp: the cotangent of " << name_of(ys[i].element()) << ' ' << shape_text(g, ys[i].of())
+                          << " has " << name_of(cotangents[i].element()) << ' ' << shape_text(g, cotangents[i].of()));
             return detail::poisons(g, xs.size());
         }
     return detail::pull("vjp", g, ys, cotangents, xs, true);
@@ -275,7 +276,7 @@ struct replacement {
 constexpr expr_list substitute(const expr_list& ys, std::span<const replacement> pairs,
                                std::source_location where = std::source_location::current()) {
     if (ys.empty()) return {};
-    graph& g = *ys[0].g;
+    graph& g = detail::graph_of("substitute", ys);
     located here(&g, where);
     int top = -1;
     for (expr y : ys) {
@@ -333,7 +334,7 @@ constexpr expr_list substitute(const expr_list& ys, std::span<const replacement>
     return result;
 }
 constexpr expr substitute(const operand& y, std::initializer_list<replacement> pairs) {
-    expr_list ys{{y.g, y.id}};
+    expr_list ys{detail::tensor(y, "substitute", pairs.size() > 0 ? pairs.begin()->old.g : nullptr)};
     return substitute(ys, std::span<const replacement>(pairs.begin(), pairs.size()), y.where)[0];
 }
 constexpr expr_list substitute(const expr_list& ys, std::initializer_list<replacement> pairs,
@@ -345,8 +346,8 @@ constexpr expr_list substitute(const expr_list& ys, std::initializer_list<replac
 /// its cotangent u, so pulling the tangents back through it, by u, is the push-forward; no row needs a second rule.
 constexpr expr_list jvp(const expr_list& ys, const expr_list& xs, const expr_list& tangents,
                         std::source_location where = std::source_location::current()) {
-    if (ys.empty() || xs.empty()) return {};
-    graph& g = *ys[0].g;
+    if (ys.empty()) return {};
+    graph& g = detail::graph_of("jvp", xs);
     located here(&g, where);
     if (tangents.size() != xs.size()) {
         g.fail(text{} << "jvp: " << xs.size() << " variables and " << tangents.size() << " tangents");
@@ -354,8 +355,8 @@ constexpr expr_list jvp(const expr_list& ys, const expr_list& xs, const expr_lis
     }
     for (std::size_t i = 0; i < xs.size(); ++i)
         if (xs[i].valid() && tangents[i].valid() && !(xs[i].of() == tangents[i].of())) {
-            g.fail(text{} << "jvp: the tangent of " << shape_text(g, xs[i].of()) << " has "
-                          << shape_text(g, tangents[i].of()));
+            g.fail(text{} << "jvp: the tangent of " << name_of(xs[i].element()) << ' ' << shape_text(g, xs[i].of())
+                          << " has " << name_of(tangents[i].element()) << ' ' << shape_text(g, tangents[i].of()));
             return detail::poisons(g, ys.size());
         }
     expr_list seeds;

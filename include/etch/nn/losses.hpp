@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Losses beyond those of expr/formulas.hpp: cross_entropy, binary_cross_entropy and mean_squared_error.
+#pragma once
+#include <etch/expr/formulas.hpp>
+
+namespace etch::nn {
+
+/// The mean of |prediction - target| over all elements; the shapes broadcast, the result is a scalar.
+constexpr expr mean_absolute_error(const operand& prediction, const operand& target) {
+    located here(prediction);
+    return mean(abs(prediction - target));
+}
+
+/// With e = prediction - target, elementwise: e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2) (Huber: Robust
+/// estimation of a location parameter, 1964). The shapes broadcast.
+constexpr expr huber(const operand& prediction, const operand& target, double delta = 1) {
+    located here(prediction);
+    expr size = abs(prediction - target), inner = minimum(size, delta);
+    return inner * (size - 0.5 * inner);  // both branches at once: the derivative is clip(e, -delta, delta)
+}
+
+/// maximum(0, 1 - score * sign), elementwise, for signs -1 and 1 (Cortes, Vapnik: Support-vector networks, 1995).
+constexpr expr hinge(const operand& score, const operand& sign) {
+    located here(score);
+    return relu(1 - score * sign);
+}
+
+}  // namespace etch::nn

@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: MIT
+// Which values are computed by which kernel. Before: a simplified graph. After: every live computed value of a region
+// (the program outside of loops, or one loop's body) belongs to a cluster with an iteration space, and the values that
+// must be stored are known. A cluster has a stage: it reads stored values of earlier stages only, so that no cycle can
+// arise. It stands after simplify, which decides what there is to compute, and before lower, which writes the bodies.
+#pragma once
+#include <etch/passes/index_map.hpp>
+
+namespace etch {
+
+namespace detail {
+
+inline constexpr int last_stage = 1 << 20;  // of parameters' updates: all in one kernel at the end
+inline constexpr int cheap = 8;             // scalar operations that are rather computed twice than stored
+
+/// For each axis of a value the axis of a cluster, -1 for none.
+using axis_list = std::array<signed char, max_rank>;
+
+/// A kernel to be: values over one space, some of its axes reduced.
+struct cluster {
+    type space;
+    unsigned reduced = 0;  // axes of a row
+    int stage = 0;
+    int merged = -1;       // into this other cluster
+    std::vector<int> members;
+};
+
+struct fusion {
+    graph& g;
+    int region;                     // loop, -1 outside of all
+    std::vector<int> order;         // live nodes of the region
+    std::vector<char> solid;        // views that must lie in memory
+    std::vector<char> stored;       // values that must lie in memory
+    std::vector<char> final;        // only updates use them
+    std::vector<int> uses;
+    std::vector<int> cluster_of, stage_of, inline_cost, ready;
+    std::vector<axis_list> maps;  // of a member's axes (a reduction: its operand's) to the cluster's
+    std::vector<cluster> clusters;
+
+    constexpr fusion(graph& graph_in, int loop, std::span<const int> roots, std::span<const int> updates)
+        : g(graph_in),
+          region(loop),
+          solid(g.values.size(), 0),
+          stored(g.values.size(), 0),
+          final(g.values.size(), 0),
+          uses(g.values.size(), 0),
+          cluster_of(g.values.size(), -1),
+          stage_of(g.values.size(), 0),
+          inline_cost(g.values.size(), 0),
+          ready(g.values.size(), 1),
+          maps(g.values.size(), axis_list{}) {
+        find_live(roots, updates);
+        mark_solid(roots, updates);
+        mark_final(roots, updates);
+        for (int n : order) place_node(n);
+        join_siblings();
+        choose_stored();
+    }
+
+    constexpr const node& node_at(int i) const { return g.nodes[at_index(i)]; }
+    constexpr bool own(int v) const { return g.node_of(v).loop == region; }
+    constexpr op_class kind(int v) const { return row_of(g.node_of(v)).kind; }
+    /// Whether kernels compute the value (rather than a step of its own, or nothing).
+    constexpr bool computed(int v) const {
+        op_class k = kind(v);
+        return own(v) && (k == op_class::elementwise || k == op_class::reduction || k == op_class::gather ||
+                          k == op_class::counter || (k == op_class::view && solid[at_index(v)]));
+    }
+    constexpr bool is_view(int v) const { return kind(v) == op_class::view && !(own(v) && solid[at_index(v)]); }
+    constexpr bool opaque(int v) const { return own(v) && kind(v) == op_class::opaque; }
+    constexpr int root(int c) const {
+        while (clusters[at_index(c)].merged >= 0) c = clusters[at_index(c)].merged;
+        return c;
+    }
+    constexpr int home(int v) const { return cluster_of[at_index(v)] < 0 ? -1 : root(cluster_of[at_index(v)]); }
+
+    /// What a view shows: the value behind it, and where.
+    struct source {
+        int value;
+        index_map map;
+    };
+    constexpr source behind(int v, index_map m) const {
+        while (is_view(v)) {
+            const node& n = g.node_of(v);
+            m = descend(g, n, m);
+            v = g.operands(n)[0];
+        }
+        return {v, m};
+    }
+    constexpr int base(int v) const {
+        while (is_view(v)) v = g.operands(g.node_of(v))[0];
+        return v;
+    }
+    /// The operands of a computed value, each with the map from the value's axes (a reduction: its operand's) to its own.
+    constexpr source operand_source(const node& n, int k) const {
+        int u = g.operands(n)[at_index(k)];
+        const type& t = g.type_of(u);
+        op_class c = row_of(n).kind;
+        if (c == op_class::view) return behind(u, descend(g, n, index_map::identity(g.type_of(n.results.first).rank)));
+        index_map m = index_map::identity(t.rank);
+        if (c == op_class::gather) {
+            int axis = static_cast<int>(g.attributes(n)[0]);
+            if (n.op == op_of<take_row>()) {
+                int added = g.type_of(g.operands(n)[1]).rank;
+                for (int i = 0; i < t.rank; ++i)
+                    m[i].axis = k == 1 ? axis + i : i < axis ? i : i - 1 + added;
+            }
+            if (k == 0) m[axis] = {axis_source::dynamic, 1, {}};
+        }
+        if (c == op_class::counter) m = {};  // the key, read at fixed places
+        return behind(u, m);
+    }
+
+    // ---- what lives ---------------------------------------------------------------------------------------------
+    constexpr void find_live(std::span<const int> roots, std::span<const int> updates) {
+        std::vector<int> todo(roots.begin(), roots.end());
+        todo.insert(todo.end(), updates.begin(), updates.end());
+        std::vector<char> seen(g.nodes.size(), 0);
+        for (int v : todo) ++uses[at_index(v)];
+        while (!todo.empty()) {
+            int v = todo.back();
+            todo.pop_back();
+            int n = g.values[at_index(v)].node;
+            if (seen[at_index(n)] || !own(v)) continue;
+            seen[at_index(n)] = 1;
+            for (int u : g.operands(node_at(n))) {
+                ++uses[at_index(u)];
+                todo.push_back(u);
+            }
+        }
+        for (std::size_t i = 0; i < seen.size(); ++i)
+            if (seen[i]) order.push_back(static_cast<int>(i));
+    }
+    /// Views that are results, or operands of what reads plain memory, become copies.
+    constexpr void mark_solid(std::span<const int> roots, std::span<const int> updates) {
+        auto mark = [&](int v) {
+            if (own(v) && kind(v) == op_class::view) solid[at_index(v)] = 1;
+        };
+        for (int v : roots) mark(v);
+        for (int v : updates) mark(v);
+        for (int i : order) {
+            const node& n = node_at(i);
+            if (n.op == op_of<reshape_row>()) mark(g.operands(n)[0]);
+            if (n.op == op_of<scan_row>()) {  // what the body captures, it reads through the view
+                loop_view l{g.attributes(n)};
+                for (int k = 0; k < l.sequences() + l.carries(); ++k) mark(g.operands(n)[at_index(k)]);
+            }
+            if (n.op == op_of<dot_row>())
+                for (int u : g.operands(n))
+                    if (!matrix_view(u)) mark(u);
+        }
+    }
+    /// Whether a product can read the view as it is: the last two axes in either order, the batch in row-major order
+    /// or repeated.
+    constexpr bool matrix_view(int v) const {
+        const type& t = g.type_of(v);
+        auto [b, m] = behind(v, index_map::identity(t.rank));
+        const type& from = g.type_of(b);
+        int matrix = 0, previous = -1;
+        bool repeated = false;
+        for (int i = 0; i < from.rank; ++i) {
+            if (m[i].step != 1 || m[i].offset.code != 0) return false;
+            if (m[i].axis == axis_source::fixed) {
+                if (from[i].code != 1) return false;
+                continue;
+            }
+            if (m[i].axis >= t.rank - 2) {
+                ++matrix;
+            } else {
+                if (matrix > 0 || m[i].axis < previous || !(from[i] == t[m[i].axis])) return false;
+                previous = m[i].axis;
+            }
+        }
+        if (matrix != 2) return false;
+        int batch = 0, seen = 0;
+        for (int i = 0; i + 2 < t.rank; ++i) batch += t[i].code != 1 ? 1 : 0;
+        for (int i = 0; i < from.rank; ++i)
+            if (m[i].axis >= 0 && m[i].axis < t.rank - 2 && from[i].code != 1) ++seen;
+        repeated = seen == 0;
+        return repeated || seen == batch;
+    }
+    constexpr void mark_final(std::span<const int> roots, std::span<const int> updates) {
+        std::vector<char> elsewhere(g.values.size(), 0);
+        for (int v : roots) elsewhere[at_index(v)] = 1;
+        for (int v : updates)
+            if (computed(v) && kind(v) == op_class::elementwise) final[at_index(v)] = 1;
+        for (auto i = order.size(); i-- > 0;) {
+            const node& n = node_at(order[i]);
+            bool all_final = n.results.count == 1 && final[at_index(n.results.first)] &&
+                             !elsewhere[at_index(n.results.first)];
+            if (n.results.count == 1) final[at_index(n.results.first)] = all_final;
+            for (int u : g.operands(n)) {
+                if (!all_final) elsewhere[at_index(u)] = 1;
+                else if (own(u) && (kind(u) == op_class::elementwise || is_view(u))) final[at_index(u)] = 1;
+            }
+        }
+    }
+
+    // ---- spaces ---------------------------------------------------------------------------------------------------
+    static constexpr unsigned significant(const type& t) {
+        unsigned mask = 0;
+        for (int i = 0; i < t.rank; ++i)
+            if (t[i].code != 1) mask |= 1u << i;
+        return mask;
+    }
+    constexpr unsigned mask_of(const type& t, const axis_list& map) const {
+        unsigned mask = 0;
+        for (int i = 0; i < t.rank; ++i)
+            if (t[i].code != 1 && map[at_index(i)] >= 0) mask |= 1u << map[at_index(i)];
+        return mask;
+    }
+    /// The cluster's axes of a member's own axes.
+    constexpr axis_list own_map(int v) const {
+        const node& n = g.node_of(v);
+        if (row_of(n).kind != op_class::reduction) return maps[at_index(v)];
+        return without(maps[at_index(v)], n, g.type_of(g.operands(n)[0]));
+    }
+    /// Whether values over these axes of the cluster can be members.
+    static constexpr bool fits(const cluster& c, unsigned mask) {
+        unsigned full = significant(c.space);
+        return mask == full || mask == 0 || (c.reduced != 0 && mask == (full & ~c.reduced));
+    }
+    /// The map of a value of type t, one of whose operands is member q of cluster c. False where it cannot be.
+    constexpr bool map_from(const cluster& c, const type& t, const source& q, axis_list& map) const {
+        const type& qt = g.type_of(q.value);
+        const auto qm = own_map(q.value);
+        for (auto& m : map) m = -1;
+        unsigned used = 0;
+        std::array<bool, max_rank> known{};
+        for (int i = 0; i < qt.rank; ++i) {
+            const auto& s = q.map[i];
+            if (qt[i].code == 1) continue;
+            if (s.axis < 0 || s.step != 1 || s.offset.code != 0 || !(t[s.axis] == qt[i])) return false;
+            map[at_index(s.axis)] = qm[at_index(i)];
+            known[at_index(s.axis)] = true;
+            used |= 1u << qm[at_index(i)];
+        }
+        for (int i = 0; i < t.rank; ++i) {
+            if (t[i].code == 1 || known[at_index(i)]) continue;
+            int found = -1;
+            for (int a = 0; a < c.space.rank && found < 0; ++a)
+                if (!(used >> a & 1) && c.space[a] == t[i]) found = a;
+            if (found < 0) return false;
+            map[at_index(i)] = static_cast<signed char>(found);
+            used |= 1u << found;
+        }
+        return true;
+    }
+    /// Whether an operand that is a member of the same cluster is read at the point that is being computed.
+    constexpr bool aligned(const axis_list& map, const source& q) const {
+        const type& qt = g.type_of(q.value);
+        const auto qm = own_map(q.value);
+        for (int i = 0; i < qt.rank; ++i) {
+            const auto& s = q.map[i];
+            if (qt[i].code == 1) continue;
+            if (s.axis < 0 || s.step != 1 || s.offset.code != 0) return false;
+            if (map[at_index(s.axis)] != qm[at_index(i)]) return false;
+        }
+        return true;
+    }
+    /// A value known only when the whole space was visited.
+    constexpr bool after(const cluster& c, int v) const {
+        unsigned full = significant(c.space);
+        return full != 0 && c.reduced != full && mask_of(g.type_of(v), own_map(v)) == 0;
+    }
+    /// Whether q may be computed again inside of a kernel at this stage.
+    constexpr bool can_inline(int q, int stage, const type& user) const {
+        if (!computed(q) || kind(q) == op_class::reduction || ready[at_index(q)] > stage) return false;
+        const type& t = g.type_of(q);
+        if (t.rank == 0 || inline_cost[at_index(q)] <= cheap) return true;
+        return uses[at_index(q)] == 1 && significant(t) != 0 && g.type_of(q).rank == user.rank && t.same_shape(user);
+    }
+
+    // ---- one node after the other ---------------------------------------------------------------------------------
+    constexpr void place_node(int i) {
+        const node n = node_at(i);
+        int v = n.results.first;
+        op_class k = row_of(n).kind;
+        if (k == op_class::opaque) {
+            int stage = 1;
+            for (int u : g.operands(n)) {
+                int b = base(u);
+                if (n.op == op_of<reshape_row>()) stage = own(b) ? stage_of[at_index(b)] : 0;
+                else if (own(b) && (computed(b) || opaque(b))) stage = std::max(stage, stage_of[at_index(b)] + 1);
+            }
+            for (int r = 0; r < n.results.count; ++r) {
+                stage_of[at_index(v + r)] = stage;
+                ready[at_index(v + r)] = stage + 1;
+            }
+            return;
+        }
+        if (!computed(v)) return;
+        std::vector<source> operands;
+        for (int o = 0; o < n.operands.count; ++o) operands.push_back(operand_source(n, o));
+        int stage = 1, cost = row_of(n).cost, is_ready = 1;
+        for (std::size_t o = 0; o < operands.size(); ++o) {
+            int q = operands[o].value;
+            if (!own(q)) continue;
+            if (opaque(q)) stage = std::max(stage, stage_of[at_index(q)] + 1);
+            if (!computed(q)) {
+                is_ready = std::max(is_ready, ready[at_index(q)]);
+                continue;
+            }
+            bool table = k == op_class::gather && o == 0;  // a gather reads it from memory
+            if (stage_of[at_index(q)] < last_stage)
+                stage = std::max(stage, stage_of[at_index(q)] + (table ? 1 : 0));
+            if (kind(q) == op_class::reduction || table) {
+                is_ready = std::max(is_ready, stage_of[at_index(q)] + 1);
+            } else {
+                is_ready = std::max(is_ready, ready[at_index(q)]);
+                cost += inline_cost[at_index(q)];
+            }
+        }
+        inline_cost[at_index(v)] = std::min(cost, 1 << 20);
+        ready[at_index(v)] = is_ready;
+        if (final[at_index(v)]) stage = last_stage;
+        const type space = k == op_class::reduction ? g.type_of(g.operands(n)[0]) : g.type_of(v);
+        if (!try_join(n, v, operands, stage, space)) {
+            if (!final[at_index(v)] && blocked(operands, stage, space)) ++stage;
+            start(n, v, stage, space);
+        }
+    }
+    /// Whether some operand of the same stage can be neither a neighbour nor computed again.
+    constexpr bool blocked(std::span<const source> operands, int stage, const type& space) const {
+        for (const auto& o : operands)
+            if (own(o.value) && computed(o.value) && stage_of[at_index(o.value)] == stage &&
+                !can_inline(o.value, stage, space))
+                return true;
+        return false;
+    }
+    constexpr void enter(int c, int v, const axis_list& map) {
+        cluster_of[at_index(v)] = c;
+        stage_of[at_index(v)] = clusters[at_index(c)].stage;
+        maps[at_index(v)] = map;
+        clusters[at_index(c)].members.push_back(v);
+    }
+    constexpr void start(const node& n, int v, int stage, const type& space) {
+        cluster c;
+        c.space = space;
+        c.stage = stage;
+        clusters.push_back(c);
+        axis_list map{};
+        for (int i = 0; i < max_rank; ++i) map[at_index(i)] = i < space.rank ? static_cast<signed char>(i) : -1;
+        int id = static_cast<int>(clusters.size()) - 1;
+        if (row_of(n).kind == op_class::reduction) {
+            unsigned gone = 0;
+            for (auto a : g.attributes(n)) gone |= 1u << a;
+            gone &= significant(space);
+            if (gone != significant(space)) clusters.back().reduced = gone;
+        }
+        enter(id, v, map);
+    }
+    /// A reduction's own map, given its operand's.
+    constexpr axis_list without(const axis_list& map, const node& n,
+                                                        const type& operand) const {
+        axis_list result{};
+        for (auto& r : result) r = -1;
+        std::size_t next = 0;
+        int to = 0;
+        auto a = g.attributes(n);
+        for (int i = 0; i < operand.rank; ++i)
+            if (next < a.size() && a[next] == i) ++next;
+            else result[at_index(to++)] = map[at_index(i)];
+        return result;
+    }
+    constexpr bool try_join(const node& n, int v, std::span<const source> operands, int stage, const type& space) {
+        int best = -1;
+        for (const auto& o : operands) {
+            if (!own(o.value) || !computed(o.value) || stage_of[at_index(o.value)] != stage) continue;
+            int c = home(o.value);
+            if (c < 0) continue;
+            auto weight = [&](int i) {
+                const cluster& k = clusters[at_index(i)];
+                return 2 * k.space.rank + (k.reduced ? 1 : 0);
+            };
+            if (best < 0 || weight(c) > weight(best)) best = c;
+        }
+        if (best < 0) return false;
+        axis_list map{};
+        bool found = false;
+        unsigned reduced = 0;
+        for (const auto& o : operands) {
+            if (!own(o.value) || home(o.value) != best || found) continue;
+            found = map_from(clusters[at_index(best)], space, o, map) && accept(n, best, space, map, reduced);
+        }
+        if (!found) return false;
+        for (std::size_t k = 0; k < operands.size(); ++k) {
+            const auto& o = operands[k];
+            if (!own(o.value) || !computed(o.value) || stage_of[at_index(o.value)] != stage) continue;
+            if (row_of(n).kind == op_class::gather && k == 0) return false;
+            int c = home(o.value);
+            if (c == best) {
+                if (aligned(map, o) && usable_here(n, best, o.value, space, map, reduced)) continue;
+            } else if (absorb(best, c, o, map, reduced)) {
+                continue;
+            }
+            if (!can_inline(o.value, stage, space)) return false;
+        }
+        if (reduced) clusters[at_index(best)].reduced = reduced;
+        enter(best, v, map);
+        return true;
+    }
+    /// Whether node n over `space` can be a member; sets the axes of a row where n decides them.
+    constexpr bool accept(const node& n, int id, const type& space, const axis_list& map,
+                          unsigned& reduced) const {
+        const cluster& c = clusters[at_index(id)];
+        unsigned mask = mask_of(space, map), full = significant(c.space);
+        reduced = 0;
+        if (!fits(c, mask)) return false;
+        if (row_of(n).kind != op_class::reduction) return true;
+        unsigned gone = 0;
+        auto a = g.attributes(n);
+        for (auto i : a)
+            if (space[static_cast<int>(i)].code != 1) gone |= 1u << map[at_index(static_cast<int>(i))];
+        if (mask == full) {
+            if (gone == full || gone == c.reduced) return true;
+            if (c.reduced != 0) return false;
+            reduced = gone;
+            return gone != 0;
+        }
+        return gone == mask;  // of rows, over all of them
+    }
+    /// A member that is known only at the end cannot be used before: unless the whole space is one row.
+    constexpr bool usable_here(const node& n, int id, int q, const type& space,
+                               const axis_list& map, unsigned& reduced) {
+        const cluster& c = clusters[at_index(id)];
+        if (!after(c, q)) return true;
+        bool at_end = mask_of(space, map) == 0;
+        if (at_end && row_of(n).kind != op_class::reduction) return true;
+        unsigned full = significant(c.space);
+        if (c.reduced != 0 || reduced != 0) return false;
+        std::int64_t points = 1;
+        for (int i = 0; i < c.space.rank; ++i) points *= c.space[i].is_static() ? c.space[i].code : 1 << 20;
+        if (points > 1 << 16) return false;
+        reduced = full;
+        return true;
+    }
+    /// Takes cluster `from` into `into`, where operand o, one of its members, is read.
+    constexpr bool absorb(int into, int from, const source& o, const axis_list& map,
+                          unsigned reduced_now) {
+        cluster& c = clusters[at_index(into)];
+        cluster& d = clusters[at_index(from)];
+        if (c.stage != d.stage) return false;
+        axis_list to{};
+        for (auto& t : to) t = -1;
+        const type& qt = g.type_of(o.value);
+        const auto qm = own_map(o.value);
+        unsigned covered = 0;
+        for (int i = 0; i < qt.rank; ++i) {
+            const auto& s = o.map[i];
+            if (qt[i].code == 1) continue;
+            if (s.axis < 0 || s.step != 1 || s.offset.code != 0) return false;
+            int target = map[at_index(s.axis)];
+            if (target < 0 || !(c.space[target] == qt[i])) return false;
+            to[at_index(qm[at_index(i)])] = static_cast<signed char>(target);
+            covered |= 1u << qm[at_index(i)];
+        }
+        // Axes that the operand does not have (it was reduced): the ones that are left, in order.
+        unsigned taken = 0;
+        for (auto t : to)
+            if (t >= 0) taken |= 1u << t;
+        unsigned missing = significant(d.space) & ~covered;
+        for (int a = 0; a < d.space.rank; ++a) {
+            if (!(missing >> a & 1)) continue;
+            for (int b = 0; b < c.space.rank && to[at_index(a)] < 0; ++b)
+                if (!(taken >> b & 1) && c.space[b] == d.space[a]) {
+                    to[at_index(a)] = static_cast<signed char>(b);
+                    taken |= 1u << b;
+                }
+            if (to[at_index(a)] < 0) return false;
+        }
+        return merge(into, from, to, reduced_now);
+    }
+    constexpr bool merge(int into, int from, const axis_list& to, unsigned reduced_now) {
+        cluster& c = clusters[at_index(into)];
+        cluster& d = clusters[at_index(from)];
+        unsigned reduced = c.reduced | reduced_now, moved = 0, full = significant(c.space);
+        if (significant(d.space) == 0 && full != 0) return false;  // a scalar is rather computed by each that needs it
+        for (int a = 0; a < d.space.rank; ++a)
+            if (d.reduced >> a & 1) moved |= 1u << to[at_index(a)];
+        if (moved && reduced && moved != reduced) return false;
+        if (reduced == full && moved != full && d.reduced != 0) return false;
+        unsigned rows = reduced | moved;
+        cluster trial = c;
+        trial.reduced = rows;
+        for (int v : d.members) {
+            unsigned mask = 0;
+            const auto vm = own_map(v);
+            for (int i = 0; i < g.type_of(v).rank; ++i) {
+                auto m = vm[at_index(i)];
+                if (m >= 0 && g.type_of(v)[i].code != 1) mask |= 1u << to[at_index(m)];
+            }
+            if (!fits(trial, mask)) return false;
+            // A value that was known at the end of its own cluster must still be that, or a row's.
+            bool ended = after(d, v);
+            if (ended && !(mask == 0)) return false;
+            if (!ended && mask == 0 && rows != full && significant(d.space) != 0) return false;
+            if (kind(v) == op_class::reduction) {
+                const type& x = g.type_of(g.operands(g.node_of(v))[0]);
+                if (ended && significant(x) != 0 && significant(d.space) != full && count(significant(d.space)) != count(full))
+                    return false;
+            }
+        }
+        c.reduced = rows;
+        for (int v : d.members) {
+            for (auto& m : maps[at_index(v)])
+                if (m >= 0) m = to[at_index(m)];
+            c.members.push_back(v);
+        }
+        d.members.clear();
+        d.merged = into;
+        return true;
+    }
+    static constexpr int count(unsigned mask) {
+        int n = 0;
+        for (; mask; mask &= mask - 1) ++n;
+        return n;
+    }
+    /// Kernels of one stage and one space that read the same data become one.
+    constexpr void join_siblings() {
+        for (std::size_t i = 0; i < clusters.size(); ++i) {
+            for (std::size_t j = i + 1; j < clusters.size(); ++j) {
+                if (clusters[i].merged >= 0 || clusters[j].merged >= 0) continue;
+                const cluster &c = clusters[i], &d = clusters[j];
+                if (c.stage != d.stage || c.stage == last_stage || !c.space.same_shape(d.space)) continue;
+                if (significant(c.space) == 0 || (c.reduced && d.reduced && c.reduced != d.reduced)) continue;
+                unsigned full = significant(c.space);
+                if ((c.reduced == full) != (d.reduced == full) && c.reduced != d.reduced) continue;
+                if (!share_data(c, d)) continue;
+                axis_list same{};
+                for (int a = 0; a < max_rank; ++a) same[at_index(a)] = static_cast<signed char>(a);
+                merge(static_cast<int>(i), static_cast<int>(j), same, 0);
+            }
+        }
+    }
+    constexpr bool share_data(const cluster& c, const cluster& d) const {
+        for (int v : c.members)
+            for (int u : g.operands(g.node_of(v))) {
+                int b = base(u);
+                if (significant(g.type_of(b)) == 0 || (own(b) && computed(b))) continue;
+                for (int w : d.members)
+                    for (int x : g.operands(g.node_of(w)))
+                        if (base(x) == b) return true;
+            }
+        return false;
+    }
+
+    // ---- what must lie in memory ------------------------------------------------------------------------------------
+    constexpr void choose_stored() {
+        for (int i : order) {
+            const node& n = node_at(i);
+            if (n.op == op_of<reshape_row>() || n.op == op_of<scan_row>() || n.op == op_of<dot_row>())
+                for (int u : g.operands(n)) stored[at_index(base(u))] = 1;
+        }
+    }
+    /// How cluster c (-1: a step of its own at `stage`) gets value q: as a member, from memory, or by computing it again.
+    enum class access : std::uint8_t { member, memory, again };
+    constexpr access access_of(int q, int c, int stage) const {
+        if (!own(q) || !computed(q)) return access::memory;
+        if (c >= 0 && home(q) == c) return access::member;
+        bool loadable = stage_of[at_index(q)] < stage;
+        bool recomputable = kind(q) != op_class::reduction && ready[at_index(q)] <= stage;
+        if (!loadable) return access::again;
+        if (!recomputable || stored[at_index(q)]) return access::memory;
+        const type& t = g.type_of(q);
+        if (significant(t) == 0 && kind(q) == op_class::elementwise) return access::again;
+        return inline_cost[at_index(q)] <= cheap || uses[at_index(q)] == 1 ? access::again : access::memory;
+    }
+};
+
+}  // namespace detail
+}  // namespace etch

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: MIT
+// Kernel bodies. Before: the clusters of fuse. After: a cluster is one part, a body over an iteration space whose loads
+// and stores are affine in the indices. Clusters are lowered from the last stage to the first, so that what later ones
+// load is known to be stored when its own turn comes. It stands after fuse and before schedule.
+#pragma once
+#include <algorithm>
+
+#include <etch/passes/fuse.hpp>
+#include <etch/passes/program.hpp>
+
+namespace etch::detail {
+
+/// A region while it is lowered: its fusion, and the storage of each of its values.
+struct region_storages {
+    graph& g;
+    program& out;
+    fusion f;
+    region_storages* parent;
+    std::vector<int> storage_of;  // by value
+    std::vector<int> line_of;     // by value: the instruction that makes it in its cluster's body
+
+    constexpr region_storages(graph& graph_in, program& program_out, region_storages* around, int loop,
+                              std::span<const int> roots, std::span<const int> updates)
+        : g(graph_in),
+          out(program_out),
+          f(graph_in, loop, roots, updates),
+          parent(around),
+          storage_of(graph_in.values.size(), -1),
+          line_of(graph_in.values.size(), -1) {}
+
+    constexpr int new_storage(const type& t, place where, int index, int node) {
+        storage s;
+        s.element = t.element;
+        s.where = where;
+        s.index = index;
+        s.size = g.size_of(t);
+        s.node = node;
+        out.storages.push_back(s);
+        return static_cast<int>(out.storages.size()) - 1;
+    }
+    /// Where a value lies; that it is asked for makes it stored.
+    constexpr int storage_for(int v) {
+        int b = f.base(v);
+        const node n = g.node_of(b);
+        if (n.op == op_of<reshape_row>() && f.own(b)) return storage_for(g.operands(n)[0]);
+        if (!f.own(b) && parent && row_of(n).kind != op_class::leaf) return parent->storage_for(b);
+        if (int& s = storage_of[at(b)]; s >= 0) return s;
+        f.stored[at(b)] = 1;
+        auto a = g.attributes(n);
+        int s = -1, index = a.empty() ? 0 : static_cast<int>(a.back());
+        if (n.op == op_of<input_row>() || n.op == op_of<parameter_row>() || n.op == op_of<constant_row>()) {
+            if (parent) return parent->storage_for(b);
+            if (n.op == op_of<constant_row>()) {
+                index = static_cast<int>(out.words.size());
+                for (auto i = at(2 + static_cast<int>(a[1])); i < a.size(); ++i) out.words.push_back(a[i]);
+            }
+            place where = n.op == op_of<input_row>()       ? place::input
+                          : n.op == op_of<parameter_row>() ? place::state
+                                                           : place::constant;
+            s = new_storage(g.type_of(b), where, index, line_index(b));
+        } else {
+            if (row_of(n).kind == op_class::leaf && parent) return parent->storage_for(b);
+            s = new_storage(g.type_of(b), place::arena, 0, line_index(b));
+        }
+        storage_of[at(b)] = s;
+        return s;
+    }
+    constexpr int line_index(int v) {
+        const node& n = g.node_of(v);
+        out.nodes.push_back({n.file, n.line, n.op});
+        return static_cast<int>(out.nodes.size()) - 1;
+    }
+};
+
+/// Writes the body of one kernel.
+class body_builder {
+public:
+    constexpr body_builder(region_storages& region, int cluster, int stage, const type& space, unsigned reduced)
+        : r(region), g(region.g), id(cluster), at_stage(stage), space_(space), rows(reduced) {}
+
+    /// The instruction that gives value v where its axes follow the space's axes by m.
+    constexpr int value(int v, const index_map& m) {
+        auto [b, mm] = r.f.behind(v, m);
+        const node n = g.node_of(b);
+        double number = 0;
+        if (n.op == op_of<constant_row>() && constant_number(g, b, number)) {
+            auto a = g.attributes(n);
+            return constant(g.type_of(b).element, a[at(2 + static_cast<int>(a[1]))]);
+        }
+        if (n.op == op_of<extent_value_row>()) {
+            slot s;
+            s.offset = {g.attributes(n)[1]};
+            instruction i{.what = code::size, .element = g.type_of(b).element, .at = level::uniform};
+            return known(b, {}, i, &s);
+        }
+        switch (r.f.access_of(b, id, at_stage)) {
+            case fusion::access::member: return member(b);
+            case fusion::access::memory: return load(b, mm);
+            case fusion::access::again: break;
+        }
+        if (int i = find(b, mm); i >= 0) return i;
+        int i = emit(b, mm);
+        memo.push_back({b, mm, i});
+        return i;
+    }
+    constexpr int member(int v) {
+        if (r.line_of[at(v)] >= 0) return r.line_of[at(v)];
+        index_map m;
+        const auto map = r.f.own_map(v);
+        for (int i = 0; i < g.type_of(v).rank; ++i) m[i].axis = map[at(i)];
+        int i = emit(v, m);
+        r.line_of[at(v)] = i;
+        return i;
+    }
+    /// Stores instruction i as value v, whose axes follow the space's by m, in storage s.
+    constexpr void store(int i, int v, const index_map& m, int s) {
+        slot to = place_of(g.type_of(v), m);
+        to.storage = s;
+        instruction st{.what = code::store, .element = g.type_of(v).element, .at = std::max(level_of(to), code_[at(i)].at)};
+        st.operands[0] = i;
+        st.after = st.at == level::uniform && code_[at(i)].after;
+        st.pass = code_[at(i)].pass;
+        push(st, &to, v);
+    }
+    constexpr void store_at(int i, const slot& to, dtype element, int index, int v) {
+        instruction st{.what = index >= 0 ? code::store_add : code::store, .element = element, .at = level::point};
+        st.operands[0] = i;
+        st.operands[1] = index;
+        if (significant_axes() == 0) st.at = level::uniform;
+        sequential = sequential || index >= 0;
+        push(st, &to, v);
+    }
+    constexpr int constant(dtype d, std::int64_t word) {
+        for (std::size_t i = 0; i < code_.size(); ++i)
+            if (code_[i].what == code::number && code_[i].element == d && code_[i].word == word)
+                return static_cast<int>(i);
+        return push({.what = code::number, .element = d, .at = level::uniform, .word = word}, nullptr, -1);
+    }
+    /// Row-major strides of a type, seen through a map.
+    constexpr slot place_of(const type& t, const index_map& m) {
+        slot s;
+        extent stride{1};
+        for (int i = t.rank; i-- > 0;) {
+            const auto& from = m[i];
+            if (from.offset.code != 0) s.offset = g.add(s.offset, g.multiply(stride, from.offset));
+            if (from.axis >= 0 && t[i].code != 1) {
+                extent& to = s.strides[at(from.axis)];
+                extent moved = scale(g, stride, from.step);
+                to = to.code == 0 ? moved : g.add(to, moved);
+            } else if (from.axis == axis_source::dynamic) {
+                s.step = scale(g, stride, from.step);
+                s.bound = t[i];
+            }
+            stride = g.multiply(stride, t[i]);
+        }
+        return s;
+    }
+
+    /// Ends the body: passes, the order of the axes, what is contiguous; returns the part.
+    constexpr int finish(program& out);
+    constexpr bool empty() const { return code_.empty(); }
+
+private:
+    region_storages& r;
+    graph& g;
+    int id, at_stage;
+    type space_;
+    unsigned rows;
+    bool sequential = false;
+    std::vector<instruction> code_;
+    std::vector<slot> slots;
+    std::vector<program_line> lines;
+    struct remembered {
+        int value;
+        index_map map;
+        int line;
+    };
+    std::vector<remembered> memo;
+
+    constexpr unsigned significant_axes() const { return fusion::significant(space_); }
+    constexpr int find(int v, const index_map& m) const {
+        for (const auto& k : memo)
+            if (k.value == v && k.map == m) return k.line;
+        return -1;
+    }
+    constexpr int known(int v, const index_map& m, const instruction& i, const slot* s) {
+        if (int line = find(v, m); line >= 0) return line;
+        int line = push(i, s, v);
+        memo.push_back({v, m, line});
+        return line;
+    }
+    constexpr int push(instruction i, const slot* s, int v) {
+        if (s) {
+            i.slot = static_cast<int>(slots.size());
+            slots.push_back(*s);
+        }
+        code_.push_back(i);
+        if (v >= 0) {
+            const node& n = g.node_of(v);
+            lines.push_back({n.file, n.line, n.op});
+        } else {
+            lines.push_back({});
+        }
+        return static_cast<int>(code_.size()) - 1;
+    }
+    constexpr level level_of(const slot& s) const {
+        unsigned mask = 0;
+        for (int a = 0; a < space_.rank; ++a)
+            if (s.strides[at(a)].code != 0 && space_[a].code != 1) mask |= 1u << a;
+        if (rows == 0) return mask ? level::point : level::uniform;
+        if (mask & rows) return level::point;
+        return mask ? level::row : level::uniform;
+    }
+    constexpr int load(int v, const index_map& m) {
+        slot s = place_of(g.type_of(v), m);
+        s.storage = r.storage_for(v);
+        instruction i{.what = code::load, .element = g.type_of(v).element, .at = level_of(s)};
+        return known(v, m, i, &s);
+    }
+    constexpr void take_levels(instruction& i) const {
+        for (int o : i.operands) {
+            if (o < 0) continue;
+            i.at = std::max(i.at, code_[at(o)].at);
+            i.after = i.after || code_[at(o)].after;
+            i.pass = std::max(i.pass, code_[at(o)].pass);
+        }
+    }
+    constexpr int emit(int v, const index_map& m) {
+        const node n = g.node_of(v);
+        const op_row& row = row_of(n);
+        instruction i{.what = code::compute, .op = n.op, .element = g.type_of(v).element, .at = level::uniform};
+        i.from = n.operands.count ? g.type_of(g.operands(n)[n.op == op_of<where_row>() ? 1 : 0]).element : i.element;
+        switch (row.kind) {
+            case op_class::view: return value(g.operands(n)[0], descend(g, n, m));
+            case op_class::elementwise:
+                for (int k = 0; k < n.operands.count; ++k) i.operands[k] = value(g.operands(n)[at(k)], m);
+                if (n.attributes.count > 0 && n.op != op_of<cast_row>()) i.word = g.attributes(n)[0];
+                take_levels(i);
+                return push(i, nullptr, v);
+            case op_class::gather: return gather(n, v, i, m);
+            case op_class::counter: return counter(n, v, i, m);
+            default: return reduction(n, v, i);
+        }
+    }
+    constexpr int gather(const node& n, int v, instruction i, const index_map& m) {
+        int table = g.operands(n)[0], index = g.operands(n)[1];
+        int axis = static_cast<int>(g.attributes(n)[0]), rank = g.type_of(table).rank;
+        index_map of_table, of_index;
+        int added = n.op == op_of<take_row>() ? g.type_of(index).rank : 1;
+        for (int a = 0; a < rank; ++a)
+            of_table[a] = a == axis ? axis_source{axis_source::dynamic, 1, {}} : m[a < axis ? a : a - 1 + added];
+        if (n.op == op_of<take_row>())
+            for (int a = 0; a < added; ++a) of_index[a] = m[axis + a];
+        else of_index = m;
+        i.operands[0] = value(index, of_index);
+        i.from = g.type_of(index).element;
+        auto [b, mm] = r.f.behind(table, of_table);
+        slot s = place_of(g.type_of(b), mm);
+        s.storage = r.storage_for(b);
+        i.what = code::gather;
+        i.at = level_of(s);
+        take_levels(i);
+        return push(i, &s, v);
+    }
+    constexpr int counter(const node& n, int v, instruction i, const index_map& m) {
+        slot s;
+        const type t = g.type_of(v);
+        if (n.op == op_of<iota_row>()) {
+            const auto& from = m[static_cast<int>(g.attributes(n).back())];
+            s.offset = from.offset;
+            if (from.axis >= 0) s.strides[at(from.axis)] = scale(g, {1}, from.step);
+            i.what = code::index;
+        } else {
+            s = place_of(t, m);
+            i.what = code::random;
+            i.word = g.attributes(n).back();
+            int key = g.operands(n)[0];
+            slot k;
+            k.storage = r.storage_for(key);
+            for (int w = 0; w < 2; ++w) {
+                k.offset = {w};
+                i.operands[w] = push({.what = code::load, .element = dtype::int64, .at = level::uniform}, &k, key);
+            }
+            i.from = dtype::int64;
+        }
+        i.at = level_of(s);
+        return push(i, &s, v);
+    }
+    constexpr int reduction(const node& n, int v, instruction i) {
+        int x = g.operands(n)[0];
+        const auto& map = r.f.maps[at(v)];
+        const type t = g.type_of(x);
+        index_map m;
+        unsigned gone = 0, mask = 0;
+        for (int a = 0; a < t.rank; ++a) {
+            m[a].axis = map[at(a)];
+            if (t[a].code != 1) mask |= 1u << map[at(a)];
+        }
+        for (auto a : g.attributes(n))
+            if (t[static_cast<int>(a)].code != 1) gone |= 1u << map[at(static_cast<int>(a))];
+        int operand = value(x, m);
+        if (gone == 0)
+            return n.op == op_of<argmax_row>() ? constant(dtype::int32, 0) : operand;
+        i.what = code::reduce;
+        i.operands[0] = operand;
+        unsigned full = significant_axes();
+        bool to_row = rows != 0 && gone == rows && mask == full;
+        level over = mask == full ? level::point : level::row;
+        i.word = static_cast<std::int64_t>(over);
+        i.at = to_row ? level::row : level::uniform;
+        i.after = !to_row;
+        i.pass = static_cast<std::uint8_t>(code_[at(operand)].pass + (to_row ? 1 : 0));
+        return push(i, nullptr, v);
+    }
+    constexpr void choose_passes(body& b);
+    constexpr void order_axes(body& b, part& p);
+};
+
+constexpr void body_builder::choose_passes(body& b) {
+    auto over = [&](const instruction& i) {
+        return i.what == code::reduce ? static_cast<level>(i.word) : i.at;
+    };
+    for (auto k = code_.size(); k-- > 0;) {
+        instruction& i = code_[k];
+        unsigned wanted = i.passes;
+        if ((i.what == code::reduce || i.what == code::store || i.what == code::store_add) &&
+            over(i) == level::point) {
+            unsigned pass = 0;
+            for (int o : i.operands)
+                if (o >= 0) pass = std::max<unsigned>(pass, code_[at(o)].pass);
+            wanted = 1u << pass;
+            if (i.what == code::reduce && i.at == level::uniform) i.pass = static_cast<std::uint8_t>(pass);
+            if (i.what != code::reduce) i.pass = static_cast<std::uint8_t>(pass);
+            i.passes = static_cast<std::uint16_t>(wanted);
+            b.passes = std::max(b.passes, static_cast<int>(pass) + 1);
+        }
+        if (over(i) != level::point) continue;
+        for (int o : i.operands)
+            if (o >= 0 && code_[at(o)].at == level::point)
+                code_[at(o)].passes = static_cast<std::uint16_t>(code_[at(o)].passes | wanted);
+    }
+}
+
+constexpr void body_builder::order_axes(body& b, part& p) {
+    std::vector<int> outer, inner;
+    for (int a = 0; a < space_.rank; ++a) {
+        if (space_[a].code == 1) continue;
+        (rows >> a & 1 ? inner : outer).push_back(a);
+    }
+    auto stride = [&](const slot& s, int axis) { return s.strides[at(axis)]; };
+    if (!inner.empty()) {
+        b.kind = body_kind::rows;
+        int along = 0, across = 0;
+        for (const auto& i : code_) {
+            if (i.slot < 0 || i.at != level::point || (i.what != code::load && i.what != code::store)) continue;
+            along += stride(slots[at(i.slot)], inner.back()).code == 1 ? 1 : 0;
+            if (!outer.empty()) across += stride(slots[at(i.slot)], outer.back()).code == 1 ? 1 : 0;
+        }
+        if (across > along) b.kind = body_kind::columns;
+    }
+    // Neighbouring axes over which every buffer is walked evenly are one axis.
+    std::vector<extent> sizes(max_rank, extent{});
+    for (int a = 0; a < space_.rank; ++a) sizes[at(a)] = space_[a];
+    auto join = [&](std::vector<int>& group) {
+        for (std::size_t k = group.size(); k-- > 1;) {
+            int a = group[k - 1], c = group[k];
+            bool even = true;
+            for (const auto& s : slots) even = even && stride(s, a) == g.multiply(stride(s, c), sizes[at(c)]);
+            if (!even) continue;
+            sizes[at(c)] = g.multiply(sizes[at(a)], sizes[at(c)]);
+            group.erase(group.begin() + static_cast<std::ptrdiff_t>(k - 1));
+        }
+    };
+    join(outer);
+    join(inner);
+    b.outer = static_cast<int>(outer.size());
+    b.inner = static_cast<int>(inner.size());
+    std::vector<int> all(outer);
+    all.insert(all.end(), inner.begin(), inner.end());
+    for (std::size_t k = 0; k < all.size(); ++k) p.extents[k] = sizes[at(all[k])];
+    for (auto& s : slots) {
+        slot moved = s;
+        moved.strides = {};
+        for (std::size_t k = 0; k < all.size(); ++k) moved.strides[k] = stride(s, all[k]);
+        s = moved;
+    }
+    int vector_axis = b.kind == body_kind::columns ? b.outer - 1 : b.outer + b.inner - 1;
+    for (auto& i : code_) {
+        if (i.slot < 0) continue;
+        auto along = vector_axis < 0 ? 0 : slots[at(i.slot)].strides[at(vector_axis)].code;
+        i.stride = static_cast<std::int8_t>(along == 0 || along == 1 ? along : 2);
+    }
+}
+
+constexpr int body_builder::finish(program& out) {
+    body b;
+    part p;
+    choose_passes(b);
+    order_axes(b, p);
+    b.sequential = sequential;
+    b.slots = static_cast<int>(slots.size());
+    b.instructions = {static_cast<int>(out.instructions.size()), static_cast<int>(code_.size())};
+    p.body = -1;
+    for (std::size_t k = 0; k < out.bodies.size() && p.body < 0; ++k) {
+        if (!out.bodies[k].same_shape(b)) continue;
+        bool same = true;
+        for (std::size_t i = 0; i < code_.size() && same; ++i)
+            same = out.instructions[at(out.bodies[k].instructions.first) + i] == code_[i];
+        if (same) p.body = static_cast<int>(k);
+    }
+    if (p.body < 0) {
+        p.body = static_cast<int>(out.bodies.size());
+        out.instructions.insert(out.instructions.end(), code_.begin(), code_.end());
+        out.bodies.push_back(b);
+    }
+    p.slots = {static_cast<int>(out.slots.size()), b.slots};
+    out.slots.insert(out.slots.end(), slots.begin(), slots.end());
+    p.first_line = static_cast<int>(out.lines.size());
+    out.lines.insert(out.lines.end(), lines.begin(), lines.end());
+    out.parts.push_back(p);
+    return static_cast<int>(out.parts.size()) - 1;
+}
+
+}  // namespace etch::detail

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// The pipeline on one page: a model becomes a program. For a constexpr model it runs inside the C++ compiler and the
+// program is a constant, `etch::plan<model>`, that a user can assert on; for a graph built at run time the same
+// functions run then.
+#pragma once
+#include <etch/passes/check.hpp>
+#include <etch/passes/memory.hpp>
+#include <etch/passes/schedule.hpp>
+#include <etch/passes/simplify.hpp>
+
+namespace etch {
+
+struct plan_options {
+    simplify_options simplify{};
+    memory_options memory{};
+};
+
+/// graph -> program. The derivatives were appended while the model was written; here the graph is simplified, its
+/// values grouped into kernels, the kernels ordered, and their results placed.
+constexpr program make_program(const graph& model, plan_options options = {}) {
+    graph g;
+    simplify(model, g, options.simplify);
+    program p;
+    detail::scheduler(g, p).run();
+    p.polynomials = g.polynomials;
+    p.dims = g.dims;
+    p.files = g.files;
+    p.characters = g.characters;
+    for (const auto& i : g.inputs) p.inputs.push_back({i.name, g.type_of(i.value)});
+    for (const auto& s : g.parameters)
+        p.states.push_back({s.name, g.type_of(s.value), s.initial, s.update >= 0 && s.update != s.value});
+    for (const auto& c : g.conditions) p.conditions.push_back({c.size, c.minimum, c.sentence});
+    // A parameter's storage knows it by its number.
+    detail::memory_planner(p, options.memory).run();
+    return p;
+}
+
+namespace detail {
+
+/// Calls f(x.array, y.array) for each array of two programs.
+template <class X, class Y, class F> constexpr void each_array(X& x, Y& y, F f) {
+    f(x.polynomials, y.polynomials), f(x.dims, y.dims), f(x.files, y.files), f(x.characters, y.characters);
+    f(x.inputs, y.inputs), f(x.outputs, y.outputs), f(x.states, y.states), f(x.conditions, y.conditions);
+    f(x.storages, y.storages), f(x.words, y.words), f(x.steps, y.steps), f(x.parts, y.parts), f(x.slots, y.slots);
+    f(x.bodies, y.bodies), f(x.instructions, y.instructions), f(x.lines, y.lines), f(x.nodes, y.nodes);
+    f(x.gemms, y.gemms), f(x.copies, y.copies), f(x.loops, y.loops), f(x.top, y.top);
+}
+
+/// How long each array of a program is.
+struct program_sizes {
+    std::size_t polynomials = 0, dims = 0, files = 0, characters = 0, inputs = 0, outputs = 0, states = 0,
+                conditions = 0, storages = 0, words = 0, steps = 0, parts = 0, slots = 0, bodies = 0, instructions = 0,
+                lines = 0, nodes = 0, gemms = 0, copies = 0, loops = 0, top = 0;
+};
+
+/// A program in exactly sized arrays.
+template <program_sizes n> struct frozen_program {
+    std::array<polynomial, n.polynomials> polynomials{};
+    std::array<range_of, n.dims> dims{};
+    std::array<range_of, n.files> files{};
+    std::array<char, n.characters> characters{};
+    std::array<program_input, n.inputs> inputs{};
+    std::array<program_output, n.outputs> outputs{};
+    std::array<program_state, n.states> states{};
+    std::array<program_condition, n.conditions> conditions{};
+    std::array<etch::storage, n.storages> storages{};
+    std::array<std::int64_t, n.words> words{};
+    std::array<step, n.steps> steps{};
+    std::array<part, n.parts> parts{};
+    std::array<slot, n.slots> slots{};
+    std::array<body, n.bodies> bodies{};
+    std::array<instruction, n.instructions> instructions{};
+    std::array<program_line, n.lines> lines{};
+    std::array<program_line, n.nodes> nodes{};
+    std::array<gemm, n.gemms> gemms{};
+    std::array<copy, n.copies> copies{};
+    std::array<loop, n.loops> loops{};
+    std::array<int, n.top> top{};
+};
+
+}  // namespace detail
+
+/// A program's arrays, to be read.
+template <class Program> constexpr program_view view_of(const Program& p) {
+    program_view v;
+    detail::each_array(v, p, [](auto& to, const auto& from) { to = {from.data(), from.size()}; });
+    return v;
+}
+
+/// Figures of a program. Extents of named dims are given in the order in which the model names them; a figure that does
+/// not depend on them needs none.
+class program_figures {
+public:
+    /// Fused kernels that one call runs.
+    template <class... Dims> constexpr std::int64_t kernels(Dims... dims) const {
+        return with(view_.loops.empty(), [&](auto d) { return view_.kernels(d); }, dims...);
+    }
+    /// Kernel bodies that are compiled: equal kernels are one.
+    constexpr int distinct_kernels() const { return static_cast<int>(view_.bodies.size()); }
+    /// Products of matrices that one call runs.
+    template <class... Dims> constexpr std::int64_t gemms(Dims... dims) const {
+        return with(view_.loops.empty(), [&](auto d) { return view_.gemm_count(d); }, dims...);
+    }
+    /// Bytes of the arena at its fullest.
+    template <class... Dims> constexpr std::int64_t bytes(Dims... dims) const {
+        return with(false, [&](auto d) { return arena_layout(view_, d).bytes; }, dims...);
+    }
+    /// Bytes of parameters and of what optimizers keep.
+    constexpr std::int64_t state_bytes() const { return view_.state_bytes(); }
+    /// 2 for each multiply-add of products, one for each other scalar operation.
+    template <class... Dims> constexpr std::int64_t flops(Dims... dims) const {
+        return with(false, [&](auto d) { return view_.flops(d); }, dims...);
+    }
+    constexpr const program_view& view() const { return view_; }
+
+    constexpr explicit program_figures(const program_view& v) : view_(v) {}
+
+private:
+    program_view view_;
+
+    template <class F, class... Dims> constexpr std::int64_t with(bool any, F f, Dims... dims) const {
+        std::int64_t values[sizeof...(Dims) + max_dims] = {static_cast<std::int64_t>(dims)...};
+        if (sizeof...(Dims) != view_.dims.size()) {
+            if (sizeof...(Dims) != 0 || !any) throw mistake("plan: this figure needs an extent for each named dim");
+            for (auto& v : values) v = 1;
+        }
+        return f(std::span<const std::int64_t>(values, view_.dims.size()));
+    }
+};
+
+namespace detail {
+
+template <auto model> constexpr program program_of(plan_options options) {
+    graph g;
+    model(g);
+    if (g.failed()) return {};
+    return make_program(g, options);
+}
+template <auto model, plan_options options> constexpr program_sizes sizes_of() {
+    program p = program_of<model>(options);
+    program_sizes n;
+    each_array(n, p, [](std::size_t& to, const auto& from) { to = from.size(); });
+    return n;
+}
+template <auto model, plan_options options> constexpr auto freeze() {
+    constexpr program_sizes n = sizes_of<model, options>();
+    frozen_program<n> f;
+    program p = program_of<model>(options);
+    each_array(f, p, [](auto& to, const auto& from) {
+        for (std::size_t i = 0; i < from.size(); ++i) to[i] = from[i];
+    });
+    return f;
+}
+template <auto model, plan_options options> struct planned {
+    static_assert(is_correct<model>);
+    static constexpr auto frozen = freeze<model, options>();
+};
+
+}  // namespace detail
+
+/// The optimised program of a model, a constant: static_assert(etch::plan<digits>.kernels() <= 9).
+template <auto model, plan_options options = plan_options{}>
+inline constexpr program_figures plan{view_of(detail::planned<model, options>::frozen)};
+
+}  // namespace etch
