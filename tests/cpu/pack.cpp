@@ -343,7 +343,7 @@ template <class Row, class T> constexpr bool taken() {
     else if constexpr (a == accepts::floating) return std::is_floating_point_v<T>;
     else return !std::is_same_v<T, bool>;
 }
-template <class Row, class T> int instantiate() {
+template <class Row, class T> [[gnu::noinline]] int instantiate() {
     pack<T> x(T(1));
     if constexpr (Row::kind != etch::op_class::elementwise) {
         if constexpr (requires { Row::template neutral<T>(); }) {

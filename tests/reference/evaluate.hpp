@@ -22,8 +22,9 @@ public:
     std::vector<tensor> inputs, parameters;
     bool rounding = false;  // float32 results are rounded to float after each op
 
-    explicit evaluator(const etch::graph& graph_in, numbers dims_in = {}, std::vector<tensor> inputs_in = {},
-                       std::vector<tensor> parameters_in = {}, bool rounding_in = false)
+    explicit evaluator(const etch::graph& graph_in, numbers dims_in = {},
+                       std::vector<tensor> inputs_in = {}, std::vector<tensor> parameters_in = {},
+                       bool rounding_in = false)
         : dims(std::move(dims_in)),
           inputs(std::move(inputs_in)),
           parameters(std::move(parameters_in)),
@@ -52,7 +53,8 @@ public:
     std::vector<tensor> updates() {
         std::vector<tensor> all;
         for (std::size_t i = 0; i < g.parameters.size(); ++i)
-            all.push_back(g.parameters[i].update < 0 ? parameters.at(i) : value(g.parameters[i].update));
+            all.push_back(g.parameters[i].update < 0 ? parameters.at(i)
+                                                     : value(g.parameters[i].update));
         return all;
     }
     /// Whether the dims fulfil the conditions that the model recorded.
@@ -105,8 +107,10 @@ private:
         while (f->outer && !inside(n.loop, f->loop)) f = f->outer;
         if (auto known = f->values.find(id); known != f->values.end()) return known->second;
         tensor result;
-        if (auto s = f->slices.find(id); s != f->slices.end()) result = element(get(s->second, *f->outer), f->step);
-        else result = compute(n, id, *f);
+        if (auto s = f->slices.find(id); s != f->slices.end())
+            result = element(get(s->second, *f->outer), f->step);
+        else
+            result = compute(n, id, *f);
         if (rounding && result.element == etch::dtype::float32)
             for (double& x : result.real) x = static_cast<float>(x);
         if (result.shape != shape_of(id) || result.element != g.type_of(id).element)
@@ -141,7 +145,8 @@ private:
         }
         if (name == "cast") return cast(x[0], y);
         if (name == "where") {
-            for (std::size_t i = 0; i < y.count(); ++i) y.copy(i, x[0].integral[i] ? x[1] : x[2], i);
+            for (std::size_t i = 0; i < y.count(); ++i)
+                y.copy(i, x[0].integral[i] ? x[1] : x[2], i);
             return y;
         }
         if (name == "checked_index") return checked_index(x[0], x[1], a[0] != 0);
@@ -161,8 +166,10 @@ private:
         if (name == "constant") {
             for (std::size_t i = 0; i < y.count(); ++i) {
                 auto word = a[2 + y.shape.size() + i];
-                if (y.floating()) y.real[i] = std::bit_cast<double>(word);
-                else y.integral[i] = word;
+                if (y.floating())
+                    y.real[i] = std::bit_cast<double>(word);
+                else
+                    y.integral[i] = word;
             }
             return y;
         }
@@ -180,10 +187,14 @@ private:
 
     static tensor cast(const tensor& x, tensor y) {
         for (std::size_t i = 0; i < y.count(); ++i) {
-            if (y.floating()) y.real[i] = x[i];
-            else if (x.floating() && etch::is_boolean(y.element)) y.integral[i] = x.real[i] != 0;
-            else if (x.floating()) y.integral[i] = truncated(y.element, x.real[i]);
-            else y.integral[i] = wrapped(y.element, x.integral[i]);
+            if (y.floating())
+                y.real[i] = x[i];
+            else if (x.floating() && etch::is_boolean(y.element))
+                y.integral[i] = x.real[i] != 0;
+            else if (x.floating())
+                y.integral[i] = truncated(y.element, x.real[i]);
+            else
+                y.integral[i] = wrapped(y.element, x.integral[i]);
         }
         return y;
     }
@@ -191,9 +202,13 @@ private:
     static tensor elementwise(const std::string& name, const std::vector<tensor>& x, tensor y) {
         const tensor &a = x[0], &b = x.back();
         for (std::size_t i = 0; i < y.count(); ++i) {
-            if (!a.floating()) y.integral[i] = wrapped(y.element, integer_functions().at(name)(a.integral[i], b.integral[i]));
-            else if (y.floating()) y.real[i] = real_functions().at(name)(a.real[i], b.real[i]);
-            else y.integral[i] = real_questions().at(name)(a.real[i], b.real[i]);
+            if (!a.floating())
+                y.integral[i] =
+                    wrapped(y.element, integer_functions().at(name)(a.integral[i], b.integral[i]));
+            else if (y.floating())
+                y.real[i] = real_functions().at(name)(a.real[i], b.real[i]);
+            else
+                y.integral[i] = real_questions().at(name)(a.real[i], b.real[i]);
         }
         return y;
     }
@@ -202,7 +217,8 @@ private:
         for (std::size_t k = 0; k < i.count(); ++k) {
             auto& at = i.integral[k];
             auto n = size.integral[k];
-            if (at < (wraps ? -n : 0) || at >= n) throw std::out_of_range("reference: index " + std::to_string(at));
+            if (at < (wraps ? -n : 0) || at >= n)
+                throw std::out_of_range("reference: index " + std::to_string(at));
             if (at < 0) at += n;
         }
         return i;
@@ -212,7 +228,8 @@ private:
         numbers kept_axes;
         for (std::int64_t axis = 0; axis < std::ssize(x.shape); ++axis)
             if (std::find(gone.begin(), gone.end(), axis) == gone.end()) kept_axes.push_back(axis);
-        std::vector<std::vector<std::size_t>> groups(y.count());  // which elements each result joins, in order
+        std::vector<std::vector<std::size_t>> groups(
+            y.count());  // which elements each result joins, in order
         for (index_walk i(x.shape); i.inside(); i.next()) {
             numbers at;
             for (auto axis : kept_axes) at.push_back(i.at[static_cast<std::size_t>(axis)]);
@@ -232,13 +249,21 @@ private:
                 continue;
             }
             const bool extremum = name == "max" || name == "min";
-            const std::string join = name == "sum" ? "add" : name == "prod" ? "multiply" : name + "imum";
-            if (extremum && groups[k].empty()) throw std::logic_error("reference: " + name + " of nothing");
-            if (extremum) y.copy(k, x, groups[k][0]);
-            else y.set(k, name == "sum" ? 0 : 1);
+            const std::string join = name == "sum"    ? "add"
+                                     : name == "prod" ? "multiply"
+                                                      : name + "imum";
+            if (extremum && groups[k].empty())
+                throw std::logic_error("reference: " + name + " of nothing");
+            if (extremum)
+                y.copy(k, x, groups[k][0]);
+            else
+                y.set(k, name == "sum" ? 0 : 1);
             for (auto j : groups[k]) {
-                if (x.floating()) y.real[k] = real_functions().at(join)(y.real[k], x.real[j]);
-                else y.integral[k] = wrapped(y.element, integer_functions().at(join)(y.integral[k], x.integral[j]));
+                if (x.floating())
+                    y.real[k] = real_functions().at(join)(y.real[k], x.real[j]);
+                else
+                    y.integral[k] = wrapped(
+                        y.element, integer_functions().at(join)(y.integral[k], x.integral[j]));
             }
         }
         return y;
@@ -247,12 +272,14 @@ private:
     static tensor dot(const tensor& a, const tensor& b, tensor y) {
         if (!y.floating()) throw std::logic_error("reference: dot of integers");
         auto rank = y.shape.size();
-        auto m = static_cast<std::size_t>(y.shape[rank - 2]), n = static_cast<std::size_t>(y.shape[rank - 1]),
+        auto m = static_cast<std::size_t>(y.shape[rank - 2]),
+             n = static_cast<std::size_t>(y.shape[rank - 1]),
              k = static_cast<std::size_t>(a.shape[rank - 1]);
         for (std::size_t c = 0; c < y.count(); ++c) {
             auto batch = c / (m * n), row = c / n % m, column = c % n;
             for (std::size_t i = 0; i < k; ++i)
-                y.real[c] += a.real[(batch * m + row) * k + i] * b.real[(batch * k + i) * n + column];
+                y.real[c] +=
+                    a.real[(batch * m + row) * k + i] * b.real[(batch * k + i) * n + column];
         }
         return y;
     }
@@ -268,11 +295,13 @@ private:
         for (index_walk i(scatters ? from.shape : y.shape); i.inside(); i.next()) {
             numbers at = i.at;
             if (name == "transpose") {
-                for (std::size_t k = 0; k < at.size(); ++k) at[static_cast<std::size_t>(a[k])] = i.at[k];
+                for (std::size_t k = 0; k < at.size(); ++k)
+                    at[static_cast<std::size_t>(a[k])] = i.at[k];
             } else if (name == "broadcast_to") {
                 for (std::size_t k = 0; k < at.size(); ++k) at[k] = from.shape[k] == 1 ? 0 : at[k];
             } else if (name == "slice" || name == "pad") {
-                for (std::size_t k = 0; k < at.size(); ++k) at[k] = extent(a[3 * k]) + a[3 * k + 1] * at[k];
+                for (std::size_t k = 0; k < at.size(); ++k)
+                    at[k] = extent(a[3 * k]) + a[3 * k + 1] * at[k];
             } else if (name == "take" || name == "scatter_add") {
                 auto first = at.begin() + a[0], last = first + std::ssize(x[1].shape);
                 auto index = x[1].integral[offset_of(x[1].shape, numbers(first, last))];
@@ -286,10 +315,15 @@ private:
             for (std::size_t k = 0; k < at.size(); ++k)
                 if (at[k] < 0 || at[k] >= other[k]) throw std::out_of_range("reference: " + name);
             auto there = offset_of(other, at), here = i.position();
-            if (!scatters) y.copy(here, from, there);
-            else if (name == "pad") y.copy(there, from, here);
-            else if (y.floating()) y.real[there] += from.real[here];
-            else y.integral[there] = wrapped(y.element, wrapped_sum(y.integral[there], from.integral[here]));
+            if (!scatters)
+                y.copy(here, from, there);
+            else if (name == "pad")
+                y.copy(there, from, here);
+            else if (y.floating())
+                y.real[there] += from.real[here];
+            else
+                y.integral[there] =
+                    wrapped(y.element, wrapped_sum(y.integral[there], from.integral[here]));
         }
         return y;
     }
@@ -314,7 +348,8 @@ private:
         const int loop = static_cast<int>(words[0]);
         const bool reverse = words[1] != 0;
         const auto steps = extent(words[2]);
-        const std::size_t sequences = count(3), carries = count(4), wanted = static_cast<std::size_t>(result);
+        const std::size_t sequences = count(3), carries = count(4),
+                          wanted = static_cast<std::size_t>(result);
         const auto operands = g.operands(n);
         const auto word = [&](std::size_t i) { return static_cast<int>(words[7 + i]); };
         const auto carry = [&](std::size_t c) { return word(sequences + c); };

@@ -35,7 +35,8 @@ struct program {
 struct program_options {
     int least_ops = 10, most_ops = 40;
     std::int64_t most_elements = 400;  // of one value
-    bool gradients = true, updates = true, draws = true, scans = true, float64 = true, integers = true;
+    bool gradients = true, updates = true, draws = true, scans = true, float64 = true,
+         integers = true, stop_gradients = true;
 };
 
 class program_writer {
@@ -55,18 +56,21 @@ public:
         n = g.dim("N"), m = g.dim("M");
         reference_.dims = {dice_.between(1, 6), dice_.between(1, 5)};
         wide = options.float64 && dice_.chance(20);
-        for (int i = dice_.between(2, 4); i-- > 0;) add_input(i == 0 ? dtype::float32 : any_dtype());
+        for (int i = dice_.between(2, 4); i-- > 0;)
+            add_input(i == 0 ? dtype::float32 : any_dtype());
         for (int i = dice_.between(0, 2); i-- > 0;) add_parameter();
         int ops = dice_.between(options.least_ops, options.most_ops);
         for (int i = 0; i < ops; ++i) add_op();
         for (int i = dice_.between(2, 4); i-- > 0;) {
-            const item& last = items[items.size() - 1 - static_cast<std::size_t>(dice_.below(std::min(6, count())))];
+            const item& last = items[items.size() - 1 -
+                                     static_cast<std::size_t>(dice_.below(std::min(6, count())))];
             add_output(last.x);
         }
         if (options.gradients && dice_.chance(60)) add_gradients();
         if (options.updates)
             for (const expr& w : weights)
-                if (etch::detail::parameter_of(g, w.id)->update < 0 && dice_.chance(50)) g.update(w, 0.5 * w);
+                if (etch::detail::parameter_of(g, w.id)->update < 0 && dice_.chance(50))
+                    g.update(w, 0.5 * w);
         return {reference_.dims, reference_.inputs, reference_.parameters};
     }
 
@@ -89,9 +93,12 @@ private:
         for (int i = 0; i < t.rank; ++i) product *= reference_.extent(t[i].code);
         return product;
     }
-    std::int64_t size_of(expr x, int axis) const { return reference_.extent(x.size(axis).size.code); }
+    std::int64_t size_of(expr x, int axis) const {
+        return reference_.extent(x.size(axis).size.code);
+    }
     tensor value_of(expr x) {
-        while (reference_.parameters.size() < g.parameters.size())  // the key, made by the first draw
+        while (reference_.parameters.size() <
+               g.parameters.size())  // the key, made by the first draw
             reference_.parameters.emplace_back(dtype::int64, numbers{2}, std::vector<double>{7, 3});
         return reference_.value(x);
     }
@@ -105,7 +112,8 @@ private:
     }
     bool within(const item& i, etch::domain d) const {
         auto all = i.value.elements();
-        return std::all_of(all.begin(), all.end(), [&](double x) { return x >= d.low && x <= d.high; });
+        return std::all_of(all.begin(), all.end(),
+                           [&](double x) { return x >= d.low && x <= d.high; });
     }
     /// Takes x into the pool, made smaller where it grows.
     void keep(expr x, bool exact = false) {
@@ -126,7 +134,8 @@ private:
     bool smooth(expr distance, bool exact) {
         if (exact) return true;
         tensor t = value_of(distance);
-        return std::all_of(t.real.begin(), t.real.end(), [](double x) { return std::fabs(x) > margin; });
+        return std::all_of(t.real.begin(), t.real.end(),
+                           [](double x) { return std::fabs(x) > margin; });
     }
     bool distinct(expr a, expr b, bool exact) { return exact || smooth(a - b, false); }
     /// Whether x is nowhere close to an integer.
@@ -140,7 +149,8 @@ private:
     // ---- choices ----------------------------------------------------------------------------------------------
     dtype any_dtype() {
         int k = dice_.below(100);
-        if (k < 55 || !options.integers) return wide && k % 3 == 0 ? dtype::float64 : dtype::float32;
+        if (k < 55 || !options.integers)
+            return wide && k % 3 == 0 ? dtype::float64 : dtype::float32;
         return k < 75 ? dtype::int32 : k < 85 ? dtype::int64 : dtype::boolean;
     }
     std::vector<etch::dim> any_shape(int most_rank, bool named) {
@@ -148,7 +158,9 @@ private:
         int rank = dice_.below(20) == 0 ? 4 : dice_.between(0, most_rank);
         for (int i = 0; i < rank; ++i) {
             int k = dice_.below(100);
-            shape.push_back(named && k < 30 ? n : named && k < 42 ? m : etch::dim(dice_.between(1, rank > 2 ? 4 : 7)));
+            shape.push_back(named && k < 30   ? n
+                            : named && k < 42 ? m
+                                              : etch::dim(dice_.between(1, rank > 2 ? 4 : 7)));
         }
         return shape;
     }
@@ -172,7 +184,8 @@ private:
     }
     bool joins(const item& a, const item& b) {
         dtype s = a.x.element(), t = b.x.element();
-        if (s != t && ((etch::is_floating(s) && etch::is_floating(t)) || (etch::is_integer(s) && etch::is_integer(t))))
+        if (s != t && ((etch::is_floating(s) && etch::is_floating(t)) ||
+                       (etch::is_integer(s) && etch::is_integer(t))))
             return false;
         etch::type u = a.x.of(), v = b.x.of();
         std::int64_t elements = 1;
@@ -195,26 +208,28 @@ private:
     item moved_into(const item& i, etch::domain d) {
         if (within(i, d)) return i;
         expr x = i.x;
-        if (d.low == -d.high) x = d.high * (dice_.chance(50) ? tanh(x) : sin(x));
-        else x = d.low + (d.high - d.low) * sigmoid(x);
+        if (d.low == -d.high)
+            x = d.high * (dice_.chance(50) ? tanh(x) : sin(x));
+        else
+            x = d.low + (d.high - d.low) * sigmoid(x);
         return {x, value_of(x), false};
     }
 
     // ---- leaves -----------------------------------------------------------------------------------------------
     expr declare(dtype d, std::string_view name, std::span<const etch::dim> shape) {
         switch (d) {
-            case dtype::float64: return g.input<double>(name, shape);
-            case dtype::float32: return g.input<float>(name, shape);
-            case dtype::boolean: return g.input<bool>(name, shape);
-            case dtype::int32: return g.input<std::int32_t>(name, shape);
-            case dtype::int64: break;
+        case dtype::float64: return g.input<double>(name, shape);
+        case dtype::float32: return g.input<float>(name, shape);
+        case dtype::boolean: return g.input<bool>(name, shape);
+        case dtype::int32: return g.input<std::int32_t>(name, shape);
+        case dtype::int64: break;
         }
         return g.input<std::int64_t>(name, shape);
     }
     tensor data_for(expr x) {
         tensor t(x.element(), reference_.shape_of(x.id));
         for (std::size_t i = 0; i < t.count(); ++i)
-            t.set(i, t.floating()                          ? dice_.between(-128, 128) / 64.0
+            t.set(i, t.floating()                  ? dice_.between(-128, 128) / 64.0
                      : etch::is_boolean(t.element) ? dice_.below(2)
                                                    : dice_.between(-5, 9));
         return t;
@@ -224,16 +239,20 @@ private:
         expr x = declare(d, etch::name("x", static_cast<int>(g.inputs.size())), shape);
         reference_.inputs.push_back(data_for(x));
         if (etch::is_floating(d)) sources.push_back(x);
-        items.insert(etch::is_floating(d) ? items.begin() : items.end(), item{x, reference_.inputs.back(), true});
+        items.insert(etch::is_floating(d) ? items.begin() : items.end(),
+                     item{x, reference_.inputs.back(), true});
     }
     void add_parameter() {
         struct zeros {
-            static constexpr etch::initial_value initial(std::span<const std::int64_t>) { return {}; }
+            static constexpr etch::initial_value initial(std::span<const std::int64_t>) {
+                return {};
+            }
         };
         auto shape = any_shape(2, false);
         auto name = etch::name("w", static_cast<int>(g.parameters.size()));
-        expr w = wide && dice_.chance(30) ? g.param<double>(name, std::span<const etch::dim>(shape), zeros{})
-                                          : g.param<float>(name, std::span<const etch::dim>(shape), zeros{});
+        expr w = wide && dice_.chance(30)
+                     ? g.param<double>(name, std::span<const etch::dim>(shape), zeros{})
+                     : g.param<float>(name, std::span<const etch::dim>(shape), zeros{});
         reference_.parameters.push_back(data_for(w));
         weights.push_back(w);
         sources.push_back(w);
@@ -245,13 +264,17 @@ private:
     void add_op() {
         using step = void (program_writer::*)();
         static constexpr std::pair<int, step> steps[] = {
-            {16, &program_writer::arithmetic}, {16, &program_writer::row_of_table}, {5, &program_writer::kink},
-            {5, &program_writer::compare},     {5, &program_writer::choose},        {8, &program_writer::reduction},
-            {3, &program_writer::extremum},    {5, &program_writer::permutation},   {7, &program_writer::part},
-            {5, &program_writer::reshaped},    {4, &program_writer::joined},        {3, &program_writer::padded},
-            {6, &program_writer::product},     {4, &program_writer::lookup},        {4, &program_writer::converted},
-            {5, &program_writer::along_rows},  {3, &program_writer::entropy},       {4, &program_writer::spread},
-            {2, &program_writer::counted},     {2, &program_writer::drawn},         {2, &program_writer::loop},
+            {16, &program_writer::arithmetic}, {16, &program_writer::row_of_table},
+            {5, &program_writer::kink},        {5, &program_writer::compare},
+            {5, &program_writer::choose},      {8, &program_writer::reduction},
+            {3, &program_writer::extremum},    {5, &program_writer::permutation},
+            {7, &program_writer::part},        {5, &program_writer::reshaped},
+            {4, &program_writer::joined},      {3, &program_writer::padded},
+            {6, &program_writer::product},     {4, &program_writer::lookup},
+            {4, &program_writer::converted},   {5, &program_writer::along_rows},
+            {3, &program_writer::entropy},     {4, &program_writer::spread},
+            {2, &program_writer::counted},     {2, &program_writer::drawn},
+            {2, &program_writer::loop},
         };
         int total = 0;
         for (const auto& s : steps) total += s.first;
@@ -265,53 +288,58 @@ private:
         bool swap = dice_.chance(50);
         double literal = quarter(dice_.between(-8, 8));
         switch (dice_.below(9)) {
-            case 0: return keep(a.x + b.x);
-            case 1: return keep(a.x - b.x);
-            case 2: return keep(a.x * b.x);
-            case 3:
-                if (a.x.element() == dtype::float64 && !floating(b)) return;  // a quotient of integers is float32
-                return keep(a.x / moved_into(b, {0.5, 12}).x);
-            case 4: return keep(swap ? a.x * literal : literal - a.x);
-            case 5: return keep(swap ? a.x + dice_.between(-3, 3) : dice_.between(-3, 3) * a.x);
-            case 6: return keep(a.x * n);
-            case 7: return keep(a.x / n);
-            default: break;
+        case 0: return keep(a.x + b.x);
+        case 1: return keep(a.x - b.x);
+        case 2: return keep(a.x * b.x);
+        case 3:
+            if (a.x.element() == dtype::float64 && !floating(b))
+                return;  // a quotient of integers is float32
+            return keep(a.x / moved_into(b, {0.5, 12}).x);
+        case 4: return keep(swap ? a.x * literal : literal - a.x);
+        case 5: return keep(swap ? a.x + dice_.between(-3, 3) : dice_.between(-3, 3) * a.x);
+        case 6: return keep(a.x * n);
+        case 7: return keep(a.x / n);
+        default: break;
         }
         if (!floating(a) && !floating(b)) return keep(swap ? a.x % b.x : floor_divide(a.x, b.x));
-        keep(power(moved_into(a, {0.3, 3}).x, dice_.chance(50) ? etch::operand(2) : etch::operand(literal)));
+        keep(power(moved_into(a, {0.3, 3}).x,
+                   dice_.chance(50) ? etch::operand(2) : etch::operand(literal)));
     }
     /// Any smooth elementwise row on floating operands: one that is added to the table is drawn from then on.
     void row_of_table() {
         auto op = static_cast<etch::op_id>(dice_.below(static_cast<int>(etch::op_count)));
         const auto& row = etch::row_of(op);
-        for (std::string_view kink : {"abs", "sign", "floor", "floor_divide", "remainder", "maximum", "minimum", "relu"})
+        for (std::string_view kink :
+             {"abs", "sign", "floor", "floor_divide", "remainder", "maximum", "minimum", "relu"})
             if (row.name == kink) return;
-        if (row.kind != etch::op_class::elementwise || row.arity > 2 || row.name == "identity" || row.name == "cast" ||
-            row.result == etch::gives::boolean || row.takes == etch::accepts::boolean ||
-            row.takes == etch::accepts::integer)
+        if (row.kind != etch::op_class::elementwise || row.arity > 2 || row.name == "identity" ||
+            row.name == "cast" || row.result == etch::gives::boolean ||
+            row.takes == etch::accepts::boolean || row.takes == etch::accepts::integer ||
+            (row.name == "stop_gradient" && !options.stop_gradients))
             return;
         item a = any_floating();
         item b = any([&](const item& i) { return i.x.of() == a.x.of(); });
         if (!(b.x.of() == a.x.of())) b = a;
         a = moved_into(a, row.sample[0]), b = moved_into(b, row.sample[1]);
         int ids[] = {a.x.id, b.x.id};
-        keep(etch::detail::append(g, op, std::span<const int>(ids, static_cast<std::size_t>(row.arity)), {}));
+        keep(etch::detail::append(
+            g, op, std::span<const int>(ids, static_cast<std::size_t>(row.arity)), {}));
     }
     void kink() {
         item a = any(), b = partner(a);
         expr x = a.x, y = b.x;
         bool exact = a.exact && b.exact, real = floating(a);
         switch (dice_.below(8)) {
-            case 0: return smooth(x, a.exact) ? keep(relu(x), a.exact) : void();
-            case 1: return smooth(x, a.exact) ? keep(abs(x), a.exact) : void();
-            case 2: return smooth(x, a.exact) ? keep(sign(x), a.exact) : void();
-            case 3: return real && between_integers(x, a.exact) ? keep(floor(x), a.exact) : void();
-            case 4: return distinct(x, y, exact) ? keep(maximum(x, y), exact) : void();
-            case 5: return distinct(x, y, exact) ? keep(minimum(x, y), exact) : void();
-            case 6:
-                if (!real || !between_integers(x / 1.5, false)) return;
-                return dice_.chance(50) ? keep(remainder(x, 1.5)) : keep(floor_divide(x, 1.5), true);
-            default: return real && a.exact ? keep(clip(x, -0.75, 0.5), true) : void();
+        case 0: return smooth(x, a.exact) ? keep(relu(x), a.exact) : void();
+        case 1: return smooth(x, a.exact) ? keep(abs(x), a.exact) : void();
+        case 2: return smooth(x, a.exact) ? keep(sign(x), a.exact) : void();
+        case 3: return real && between_integers(x, a.exact) ? keep(floor(x), a.exact) : void();
+        case 4: return distinct(x, y, exact) ? keep(maximum(x, y), exact) : void();
+        case 5: return distinct(x, y, exact) ? keep(minimum(x, y), exact) : void();
+        case 6:
+            if (!real || !between_integers(x / 1.5, false)) return;
+            return dice_.chance(50) ? keep(remainder(x, 1.5)) : keep(floor_divide(x, 1.5), true);
+        default: return real && a.exact ? keep(clip(x, -0.75, 0.5), true) : void();
         }
     }
     void compare() {
@@ -319,20 +347,20 @@ private:
         bool exact = a.exact && b.exact;
         if (!distinct(a.x, b.x, exact)) return;
         switch (dice_.below(7)) {
-            case 0: return keep(a.x < b.x);
-            case 1: return keep(a.x <= b.x);
-            case 2: return keep(a.x > b.x);
-            case 3: return keep(a.x >= b.x);
-            case 4: return keep(equal(a.x, b.x));
-            case 5: return keep(not_equal(a.x, b.x));
-            default: return a.exact ? keep(a.x > 0.25) : void();
+        case 0: return keep(a.x < b.x);
+        case 1: return keep(a.x <= b.x);
+        case 2: return keep(a.x > b.x);
+        case 3: return keep(a.x >= b.x);
+        case 4: return keep(equal(a.x, b.x));
+        case 5: return keep(not_equal(a.x, b.x));
+        default: return a.exact ? keep(a.x > 0.25) : void();
         }
     }
     void choose() {
         auto boolean = [](const item& i) { return etch::is_boolean(i.x.element()); };
         item c = any(boolean);
         if (!boolean(c)) return;
-        item d = any(boolean), a = any([&](const item& i) { return joins(c, i); });
+        item d = any(boolean), a = any([&](const item&i) { return joins(c, i); });
         if (!joins(c, a)) return;
         if (dice_.chance(25) && boolean(d) && joins(c, d)) {
             return keep(dice_.chance(50) ? c.x && d.x : dice_.chance(50) ? c.x || d.x : !c.x);
@@ -347,10 +375,10 @@ private:
         auto axes = some_axes(a.x);
         bool kept = dice_.chance(40);
         switch (dice_.below(4)) {
-            case 0: return keep(kept ? sum(a.x, axes, etch::keepdims) : sum(a.x, axes));
-            case 1: return keep(kept ? mean(a.x, axes, etch::keepdims) : mean(a.x, axes));
-            case 2: return keep(kept ? variance(a.x, axes, etch::keepdims) : variance(a.x, axes));
-            default: break;
+        case 0: return keep(kept ? sum(a.x, axes, etch::keepdims) : sum(a.x, axes));
+        case 1: return keep(kept ? mean(a.x, axes, etch::keepdims) : mean(a.x, axes));
+        case 2: return keep(kept ? variance(a.x, axes, etch::keepdims) : variance(a.x, axes));
+        default: break;
         }
         expr x = floating(a) ? moved_into(a, {0.5, 1.5}).x : sign(a.x);
         keep(kept ? prod(x, axes, etch::keepdims) : prod(x, axes));
@@ -366,10 +394,10 @@ private:
         }
         auto axes = some_axes(a.x);
         switch (dice_.below(4)) {
-            case 0: return keep(max(a.x, axes), exact);
-            case 1: return keep(min(a.x, axes, etch::keepdims), exact);
-            case 2: return a.x.rank() > 0 ? keep(argmax(a.x, any_axis(a.x))) : void();
-            default: return a.x.rank() > 0 ? keep(argmin(a.x, any_axis(a.x))) : void();
+        case 0: return keep(max(a.x, axes), exact);
+        case 1: return keep(min(a.x, axes, etch::keepdims), exact);
+        case 2: return a.x.rank() > 0 ? keep(argmax(a.x, any_axis(a.x))) : void();
+        default: return a.x.rank() > 0 ? keep(argmin(a.x, any_axis(a.x))) : void();
         }
     }
     void permutation() {
@@ -388,15 +416,23 @@ private:
             bool named = !a.x.size(axis).size.is_static();
             int from = dice_.below(extent), length = dice_.between(1, extent - from);
             switch (dice_.below(6)) {
-                case 0: list.push_back(dice_.chance(50) ? from : from - extent); break;
-                case 1: list.push_back(etch::range(from, etch::none)); break;
-                case 2: list.push_back(etch::range(from, named ? from + length : from + length + dice_.below(3))); break;
-                case 3: list.push_back(etch::range(etch::none, etch::none, named ? -1 : -dice_.between(1, 3))); break;
-                case 4:
-                    if (named) list.push_back(etch::range(etch::none, a.x.size(axis) - from));
-                    else list.push_back(etch::range(from, etch::none, dice_.between(1, 3)));
-                    break;
-                default: list.push_back(etch::all);
+            case 0: list.push_back(dice_.chance(50) ? from : from - extent); break;
+            case 1: list.push_back(etch::range(from, etch::none)); break;
+            case 2:
+                list.push_back(
+                    etch::range(from, named ? from + length : from + length + dice_.below(3)));
+                break;
+            case 3:
+                list.push_back(
+                    etch::range(etch::none, etch::none, named ? -1 : -dice_.between(1, 3)));
+                break;
+            case 4:
+                if (named)
+                    list.push_back(etch::range(etch::none, a.x.size(axis) - from));
+                else
+                    list.push_back(etch::range(from, etch::none, dice_.between(1, 3)));
+                break;
+            default: list.push_back(etch::all);
             }
         }
         keep(slice(a.x, std::span<const etch::slice_item>(list)), a.exact);
@@ -415,7 +451,8 @@ private:
                     shape.push_back(a.x.size(i));
                 } else if (i > 0 && dice_.chance(50)) {
                     shape.back() = shape.back() * e;
-                } else if (int factor = dice_.between(2, 3); e.size.is_static() && e.size.code % factor == 0) {
+                } else if (int factor = dice_.between(2, 3);
+                           e.size.is_static() && e.size.code % factor == 0) {
                     shape.push_back(factor);
                     shape.push_back(e.size.code / factor);
                 } else {
@@ -447,10 +484,10 @@ private:
         item a = any();
         etch::dim p = dice_.below(3), q = dice_.below(2);
         switch (a.x.rank()) {
-            case 1: return keep(pad(a.x, {{p, q}}), a.exact);
-            case 2: return keep(pad(a.x, {{q, p}, {p, 0}}, 1), a.exact);
-            case 3: return keep(pad(a.x, {{0, 1}, {q, q}, {p, 0}}), a.exact);
-            default: return;
+        case 1: return keep(pad(a.x, {{p, q}}), a.exact);
+        case 2: return keep(pad(a.x, {{q, p}, {p, 0}}, 1), a.exact);
+        case 3: return keep(pad(a.x, {{0, 1}, {q, q}, {p, 0}}), a.exact);
+        default: return;
         }
     }
     void product() {
@@ -458,24 +495,32 @@ private:
         if (a.x.rank() == 0) return;
         auto fits = [&](const item& b) {
             int rank = b.x.rank();
-            if (rank == 0 || !(a.x.size(-1).size == b.x.size(rank == 1 ? 0 : -2).size)) return false;
+            if (rank == 0 || !(a.x.size(-1).size == b.x.size(rank == 1 ? 0 : -2).size))
+                return false;
             if (rank > 2) return a.x.of() == b.x.of();
-            return b.x.element() == a.x.element() && size_of(a.x.of()) * (rank == 1 ? 1 : size_of(b.x, -1)) <= 3000;
+            return b.x.element() == a.x.element() &&
+                   size_of(a.x.of()) * (rank == 1 ? 1 : size_of(b.x, -1)) <= 3000;
         };
-        if (item b = any(fits); fits(b)) return keep(dice_.chance(70) ? matmul(a.x, b.x) : dot(a.x, b.x));
+        if (item b = any(fits); fits(b))
+            return keep(dice_.chance(70) ? matmul(a.x, b.x) : dot(a.x, b.x));
         if (a.x.rank() < 2 || size_of(a.x.of()) * size_of(a.x, -2) > 3000) return;
-        keep(dice_.chance(50) ? matmul(a.x, matrix_transpose(a.x)) : matmul(matrix_transpose(a.x), a.x));
+        keep(dice_.chance(50) ? matmul(a.x, matrix_transpose(a.x))
+                              : matmul(matrix_transpose(a.x), a.x));
     }
     void lookup() {
         item a = any([](const item& i) { return i.x.rank() > 0; });
-        item i = any([](const item& x) { return etch::is_integer(x.x.element()) && x.x.rank() <= 2; });
-        if (a.x.rank() == 0 || a.x.rank() + i.x.rank() > 5 || !etch::is_integer(i.x.element())) return;
+        item i =
+            any([](const item& x) { return etch::is_integer(x.x.element()) && x.x.rank() <= 2; });
+        if (a.x.rank() == 0 || a.x.rank() + i.x.rank() > 5 || !etch::is_integer(i.x.element()))
+            return;
         int axis = any_axis(a.x);
         expr at = remainder(i.x, size(a.x, axis));
         if (dice_.chance(30)) at = at - size(a.x, axis);
         keep(take(a.x, at, axis), a.exact);
         if (a.x.rank() > 3) return;
-        keep(take_along_axis(a.x, remainder(etch::iota(g, shape_of(a.x), axis), size(a.x, axis)), axis), a.exact);
+        keep(take_along_axis(a.x, remainder(etch::iota(g, shape_of(a.x), axis), size(a.x, axis)),
+                             axis),
+             a.exact);
     }
     std::vector<etch::dim> shape_of(expr x) const {
         std::vector<etch::dim> shape;
@@ -494,12 +539,12 @@ private:
         if (a.x.rank() == 0) return;
         int axis = any_axis(a.x);
         switch (dice_.below(6)) {
-            case 0: return keep(softmax(a.x, axis));
-            case 1: return keep(log_softmax(a.x, axis));
-            case 2: return keep(logsumexp(a.x, axis));
-            case 3: return keep(normalize(a.x, axis, 0.01));
-            case 4: return keep(gelu(a.x));
-            default: return keep(silu(a.x));
+        case 0: return keep(softmax(a.x, axis));
+        case 1: return keep(log_softmax(a.x, axis));
+        case 2: return keep(logsumexp(a.x, axis));
+        case 3: return keep(normalize(a.x, axis, 0.01));
+        case 4: return keep(gelu(a.x));
+        default: return keep(silu(a.x));
         }
     }
     void entropy() {
@@ -508,8 +553,10 @@ private:
         if (dice_.chance(30)) return keep(cross_entropy(a.x, softmax(a.x * 0.5)));
         auto shape = shape_of(a.x);
         shape.pop_back();
-        expr label = shape.empty() ? etch::constant<int>(g, {}, {dice_.below(9)})
-                                   : 2 * etch::iota(g, shape, dice_.below(static_cast<int>(shape.size()))) + 1;
+        expr label =
+            shape.empty()
+                ? etch::constant<int>(g, {}, {dice_.below(9)})
+                : 2 * etch::iota(g, shape, dice_.below(static_cast<int>(shape.size()))) + 1;
         keep(cross_entropy(a.x, remainder(label, a.x.size(-1))));
     }
     void spread() {
@@ -527,16 +574,17 @@ private:
         auto shape = any_shape(2, true);
         if (shape.empty()) return keep(etch::constant<float>(g, {3}, {-1, 0.5, 2}), true);
         dtype d = any_dtype();
-        if (!etch::is_boolean(d)) keep(etch::iota(g, shape, dice_.below(static_cast<int>(shape.size())), d), true);
+        if (!etch::is_boolean(d))
+            keep(etch::iota(g, shape, dice_.below(static_cast<int>(shape.size())), d), true);
     }
     void drawn() {
         if (!options.draws) return;
         item a = any_floating();
         auto shape = shape_of(a.x);
         switch (dice_.below(3)) {
-            case 0: return keep(etch::uniform(g, shape, -1, 1, a.x.element()));
-            case 1: return keep(etch::normal(g, shape, 0, 1, a.x.element()));
-            default: return keep(where(etch::bernoulli(g, shape, 0.75), a.x / 0.75, 0));
+        case 0: return keep(etch::uniform(g, shape, -1, 1, a.x.element()));
+        case 1: return keep(etch::normal(g, shape, 0, 1, a.x.element()));
+        default: return keep(where(etch::bernoulli(g, shape, 0.75), a.x / 0.75, 0));
         }
     }
     void loop() {
@@ -570,15 +618,18 @@ private:
             tensor t = value_of(d[i]);
             if (!finite(t) || largest(t) > 1e4) continue;
             bool is_weight = etch::detail::parameter_of(g, sources[i].id) != nullptr;
-            if (options.updates && is_weight && dice_.chance(60)) g.update(sources[i], sources[i] - 0.03125 * d[i]);
-            else add_output(d[i]);
+            if (options.updates && is_weight && dice_.chance(60))
+                g.update(sources[i], sources[i] - 0.03125 * d[i]);
+            else
+                add_output(d[i]);
         }
         add_output(loss);
     }
 };
 
 /// Writes a program into an empty graph.
-inline program random_program(etch::graph& g, std::uint64_t seed, const program_options& options = {}) {
+inline program random_program(etch::graph& g, std::uint64_t seed,
+                              const program_options& options = {}) {
     return program_writer(g, seed, options).write();
 }
 

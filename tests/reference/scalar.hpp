@@ -44,7 +44,9 @@ inline const std::map<std::string_view, real_function>& real_functions() {
         {"stop_gradient", [](double x, double) { return x; }},
         {"negative", [](double x, double) { return -x; }},
         {"abs", [](double x, double) { return std::fabs(x); }},
-        {"sign", [](double x, double) { return x > 0 ? 1.0 : x < 0 ? -1.0 : x; }},
+        {"sign", [](double x, double) { return x > 0   ? 1.0
+                                               : x < 0 ? -1.0
+                                                       : x; }},
         {"floor", [](double x, double) { return std::floor(x); }},
         {"reciprocal", [](double x, double) { return 1 / x; }},
         {"square", [](double x, double) { return x * x; }},
@@ -69,7 +71,10 @@ inline const std::map<std::string_view, real_function>& real_functions() {
         {"sin", [](double x, double) { return std::sin(x); }},
         {"cos", [](double x, double) { return std::cos(x); }},
         {"tanh", [](double x, double) { return std::tanh(x); }},
-        {"sigmoid", [](double x, double) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }},
+        {"sigmoid",
+         [](double x, double) {
+             return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x));
+         }},
         {"softplus", [](double x, double) { return x > 30 ? x : std::log1p(std::exp(x)); }},
         {"relu", [](double x, double) { return x <= 0 ? 0 : x; }},
         {"erf", [](double x, double) { return std::erf(x); }},
@@ -131,12 +136,15 @@ inline const std::map<std::string_view, real_question>& real_questions() {
 
 /// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011, section 3.2): ten
 /// rounds, each two 32 x 32 -> 64 bit products whose halves are crossed; the key moves by a Weyl sequence.
-inline std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
+inline std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
+                                           std::array<std::uint32_t, 2> key) {
     for (int round = 0; round < 10; ++round) {
-        std::uint64_t left = std::uint64_t{0xD2511F53} * counter[0], right = std::uint64_t{0xCD9E8D57} * counter[2];
+        std::uint64_t left = std::uint64_t{0xD2511F53} * counter[0],
+                      right = std::uint64_t{0xCD9E8D57} * counter[2];
         auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
         auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
-        counter = {high(right) ^ counter[1] ^ key[0], low(right), high(left) ^ counter[3] ^ key[1], low(left)};
+        counter = {high(right) ^ counter[1] ^ key[0], low(right), high(left) ^ counter[3] ^ key[1],
+                   low(left)};
         key[0] += 0x9E3779B9;  // the golden ratio
         key[1] += 0xBB67AE85;  // sqrt(3) - 1
     }
@@ -144,10 +152,12 @@ inline std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
 }
 
 /// Element i of a draw in [0, 1): 24 bits of one word for float32, 53 of two words for float64.
-inline double uniform(etch::dtype d, std::uint64_t i, std::uint64_t ordinal, std::uint64_t step, std::uint64_t key) {
+inline double uniform(etch::dtype d, std::uint64_t i, std::uint64_t ordinal, std::uint64_t step,
+                      std::uint64_t key) {
     auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
     std::uint64_t in_block = d == etch::dtype::float64 ? 2 : 4, block = i / in_block;
-    auto words = philox({low(block), low(block >> 32), low(ordinal), low(step)}, {low(key), low(key >> 32)});
+    auto words =
+        philox({low(block), low(block >> 32), low(ordinal), low(step)}, {low(key), low(key >> 32)});
     auto at = static_cast<std::size_t>(i % in_block);
     if (in_block == 4) return std::ldexp(static_cast<double>(words[at] >> 8), -24);
     std::uint64_t both = std::uint64_t{words[2 * at]} << 32 | words[2 * at + 1];

@@ -22,11 +22,15 @@ struct tensor {
     tensor() = default;
     tensor(etch::dtype d, numbers extents) : element(d), shape(std::move(extents)) {
         auto n = static_cast<std::size_t>(size());
-        if (floating()) real.assign(n, 0.0);
-        else integral.assign(n, 0);
+        if (floating())
+            real.assign(n, 0.0);
+        else
+            integral.assign(n, 0);
     }
-    tensor(etch::dtype d, numbers extents, const std::vector<double>& elements) : tensor(d, std::move(extents)) {
-        if (elements.size() != static_cast<std::size_t>(size())) throw std::logic_error("reference: wrong size");
+    tensor(etch::dtype d, numbers extents, const std::vector<double>& elements)
+        : tensor(d, std::move(extents)) {
+        if (elements.size() != static_cast<std::size_t>(size()))
+            throw std::logic_error("reference: wrong size");
         for (std::size_t i = 0; i < elements.size(); ++i) set(i, elements[i]);
     }
 
@@ -37,15 +41,21 @@ struct tensor {
         return n;
     }
     std::size_t count() const { return static_cast<std::size_t>(size()); }
-    double operator[](std::size_t i) const { return floating() ? real[i] : static_cast<double>(integral[i]); }
+    double operator[](std::size_t i) const {
+        return floating() ? real[i] : static_cast<double>(integral[i]);
+    }
     void set(std::size_t i, double x) {
-        if (floating()) real[i] = x;
-        else integral[i] = static_cast<std::int64_t>(x);
+        if (floating())
+            real[i] = x;
+        else
+            integral[i] = static_cast<std::int64_t>(x);
     }
     /// Element i becomes element j of a tensor of the same dtype.
     void copy(std::size_t i, const tensor& from, std::size_t j) {
-        if (floating()) real[i] = from.real[j];
-        else integral[i] = from.integral[j];
+        if (floating())
+            real[i] = from.real[j];
+        else
+            integral[i] = from.integral[j];
     }
     std::vector<double> elements() const {
         std::vector<double> all;
@@ -79,7 +89,8 @@ private:
 
 inline std::size_t offset_of(const numbers& shape, const numbers& at) {
     std::int64_t offset = 0;
-    for (std::size_t axis = 0; axis < shape.size(); ++axis) offset = offset * shape[axis] + at[axis];
+    for (std::size_t axis = 0; axis < shape.size(); ++axis)
+        offset = offset * shape[axis] + at[axis];
     return static_cast<std::size_t>(offset);
 }
 

@@ -44,9 +44,8 @@ constexpr bool stands_outside(graph& g, std::string_view op, expr x) {
 }
 
 constexpr graph_parameter* parameter_of(graph& g, int v) {
-    for (auto& p : g.parameters)
-        if (p.value == v) return &p;
-    return nullptr;
+    const node& n = g.node_of(v);
+    return n.op == op_of<parameter_row>() ? &g.parameters[static_cast<std::size_t>(g.attributes(n).back())] : nullptr;
 }
 
 constexpr expr random_key(graph& g) {

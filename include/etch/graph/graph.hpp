@@ -152,7 +152,7 @@ public:
             return;
         }
         for (const auto& c : conditions)
-            if (c.size == e && c.minimum == minimum && name(c.sentence) == sentence) return;
+            if (c.size == e && c.minimum == minimum && name(c.sentence).starts_with(sentence)) return;
         text full;
         full << sentence;
         append_line(full);

@@ -3,6 +3,7 @@
 // something out fails to build here.
 #pragma once
 #include <array>
+#include <utility>
 
 #include <etch/ops/loop.hpp>
 
@@ -56,14 +57,20 @@ template <class Row, class... All> consteval op_id index_in(rows<All...>) {
     return static_cast<op_id>(sizeof...(All));
 }
 template <class... Row> consteval std::size_t count(rows<Row...>) { return sizeof...(Row); }
-template <std::size_t I, class First, class... Rest> constexpr auto row_number(rows<First, Rest...>) {
-    if constexpr (I == 0) return static_cast<First*>(nullptr);
-    else return row_number<I - 1>(rows<Rest...>{});
-}
+template <op_id number, class Row> struct numbered {};
+template <class Numbers, class... Row> struct numbering;
+template <std::size_t... i, class... Row>
+struct numbering<std::index_sequence<i...>, Row...> : numbered<static_cast<op_id>(i), Row>... {};
+template <class... Row> numbering<std::index_sequence_for<Row...>, Row...> number_rows(rows<Row...>);
+template <op_id number, class Row> Row row_numbered(numbered<number, Row>);
 }  // namespace detail
 
 inline constexpr std::size_t op_count = detail::count(all_rows{});
 inline constexpr std::array<op_row, op_count> op_table = detail::make_table(all_rows{});
+
+/// The row of a number, as a type: back ends take its code from it.
+template <op_id number>
+using row_type = decltype(detail::row_numbered<number>(decltype(detail::number_rows(all_rows{})){}));
 
 /// The number of a row.
 template <class Row> constexpr op_id op_of() {

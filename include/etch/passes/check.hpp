@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The first mistake of a constexpr model as the compiler's first error. Before: a model, any callable constant. After:
-// nothing, or one error line with the whole sentence. It stands before every other pass, since the graph of a mistaken
-// model has holes. An entry point that users touch begins with
+// The first mistake of a constexpr model as the compiler's first error. Before: a model, any constant
+// that can be called. After: nothing, or one error line with the whole sentence. It stands before
+// every other pass, since the graph of a mistaken model has holes. What users touch begins with
 //     static_assert(etch::is_correct<model>);
-// which runs the model once; one that runs the model itself keeps the graph's sentence and begins with
-//     static_assert(etch::detail::reported<sentence>);   // static constexpr detail::sentence, of g.first_mistake
-// Both are true even after the error, so that no second one follows. What comes after them meets a graph that failed().
+// which runs the model once; what runs the model itself keeps the graph's sentence and begins with
+//     static_assert(etch::detail::reported<found>);  // static constexpr sentence found{...};
+// Both are true even after the error, so that no second one follows. What comes after them meets a
+// graph that failed().
 #pragma once
 #include <concepts>
 #include <cstddef>
@@ -48,12 +49,13 @@ template <auto model> constexpr sentence sentence_of() {
 }
 template <auto model> inline constexpr sentence mistake_of = sentence_of<model>();
 
-/// Part of a sentence as a template argument. Both compilers print an array of characters as a string, clang only where
-/// its last element is written to and is 0 and the others are ASCII.
+/// Part of a sentence as a template argument. Compilers print an array of characters as a string,
+/// clang only where its last element is written to and is 0 and the others are ASCII.
 template <std::size_t size> struct piece {
     char characters[size + 1]{};
     constexpr explicit piece(std::string_view s) {
-        for (std::size_t i = 0; i < size; ++i) characters[i] = s[i] >= ' ' && s[i] <= '~' ? s[i] : '?';
+        for (std::size_t i = 0; i < size; ++i)
+            characters[i] = s[i] >= ' ' && s[i] <= '~' ? s[i] : '?';
         characters[size] = 0;
     }
 };
@@ -87,7 +89,8 @@ template <const sentence& s, std::size_t i> constexpr auto make_piece() {
 }
 template <const sentence& s, std::size_t i> inline constexpr auto piece_of = make_piece<s, i>();
 
-template <const sentence& s, class Indices = std::make_index_sequence<count_pieces(s.view())>> struct report;
+template <const sentence& s, class Indices = std::make_index_sequence<count_pieces(s.view())>>
+struct report;
 template <const sentence& s> struct report<s, std::index_sequence<>> {
     static constexpr bool value = true;
 };
@@ -108,7 +111,8 @@ template <const sentence& s> inline constexpr bool reported = report<s>::value;
 
 }  // namespace detail
 
-/// Whether the model has no mistake. A model that has one does not compile: the first error line holds the sentence.
-template <auto model> inline constexpr bool is_correct = detail::reported<detail::mistake_of<model>>;
+/// Whether the model has no mistake. One that has does not compile: the first error line tells it.
+template <auto model>
+inline constexpr bool is_correct = detail::reported<detail::mistake_of<model>>;
 
 }  // namespace etch

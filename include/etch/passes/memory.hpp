@@ -53,7 +53,7 @@ private:
     template <class F> constexpr void step_storages(const step& s, F f) const {
         for (int i = 0; i < s.parts.count; ++i) part_storages(out.parts[at(s.parts.first + i)], f);
         if (s.kind == step_kind::gemm) {
-            const gemm& m = out.gemms[at(s.index)];
+            const matrix_product& m = out.gemms[at(s.index)];
             f(m.a, false);
             f(m.b, false);
             f(m.c, true);
@@ -129,7 +129,7 @@ private:
         for (const auto& o : out.outputs) ++readers[at(o.storage)];
         for (std::size_t i = 0; i < out.steps.size(); ++i) {
             if (out.steps[i].kind != step_kind::gemm) continue;
-            gemm& m = out.gemms[at(out.steps[i].index)];
+            matrix_product& m = out.gemms[at(out.steps[i].index)];
             if (out.storages[at(m.c)].where != place::arena || readers[at(m.c)] != 1) continue;
             for (auto j = i + 1; j < out.steps.size(); ++j) {
                 step& s = out.steps[j];
@@ -169,7 +169,7 @@ private:
         out.top = {top.first, top.count};
         out.steps = kept;
     }
-    constexpr bool follows(const part& p, const gemm& m) const {
+    constexpr bool follows(const part& p, const matrix_product& m) const {
         const body& b = out.bodies[at(p.body)];
         if (b.kind != body_kind::pointwise || b.sequential || b.outer == 0) return false;
         int loads = 0;
@@ -250,7 +250,7 @@ private:
             part_storages(q, [&](int t, bool) { others = others || root(t) == root(s); });
         }
         if (k.kind == step_kind::gemm) {
-            const gemm& m = out.gemms[at(k.index)];
+            const matrix_product& m = out.gemms[at(k.index)];
             others = others || root(m.a) == root(s) || root(m.b) == root(s);
         }
         return !others;

@@ -72,7 +72,7 @@ template <program_sizes n> struct frozen_program {
     std::array<instruction, n.instructions> instructions{};
     std::array<program_line, n.lines> lines{};
     std::array<program_line, n.nodes> nodes{};
-    std::array<gemm, n.gemms> gemms{};
+    std::array<matrix_product, n.gemms> gemms{};
     std::array<copy, n.copies> copies{};
     std::array<loop, n.loops> loops{};
     std::array<int, n.top> top{};

@@ -96,7 +96,7 @@ struct part {
     int first_line = 0;  // of the instructions' lines
 };
 
-struct gemm {
+struct matrix_product {
     int a = -1, b = -1, c = -1;  // storages
     dtype element = dtype::float32;
     bool transpose_a = false, transpose_b = false;
@@ -179,7 +179,7 @@ template <template <class> class Array> struct program_arrays {
     Array<instruction> instructions;
     Array<program_line> lines;  // of instructions of parts, in order of the parts
     Array<program_line> nodes;  // that storages and steps name
-    Array<gemm> gemms;
+    Array<matrix_product> gemms;
     Array<copy> copies;
     Array<loop> loops;
     Array<int> top;             // the first step, and how many there are outside of loops
@@ -241,7 +241,7 @@ struct program_view : program_arrays<detail::span_of> {
         return count(all_steps(), dim_values, [&](const step& s) {
             std::int64_t sum = 0;
             if (s.kind == step_kind::gemm) {
-                const gemm& m = gemms[detail::at(s.index)];
+                const matrix_product& m = gemms[detail::at(s.index)];
                 sum = 2 * value_of(m.m, dim_values) * value_of(m.n, dim_values) * value_of(m.k, dim_values) *
                       value_of(m.batch, dim_values);
                 if (m.epilogue >= 0) sum += part_flops(parts[detail::at(m.epilogue)], dim_values);

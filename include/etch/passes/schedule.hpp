@@ -208,7 +208,7 @@ private:
     constexpr step product(region_storages& r, const node& n) {
         int v = n.results.first, x = g.operands(n)[0], y = g.operands(n)[1];
         const type t = g.type_of(v), tx = g.type_of(x);
-        gemm p;
+        matrix_product p;
         p.element = t.element;
         p.m = t[t.rank - 2];
         p.n = t[t.rank - 1];

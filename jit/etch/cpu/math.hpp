@@ -151,7 +151,8 @@ template <class T> [[gnu::always_inline]] inline pack<T> expm1(pack<T> x) {
     auto e = detail::reduce_exp(x);
     P half = detail::scale(P(T(0.5)), e.n);  // half of 2^n, which may be too large itself
     P y = half * e.q + (half - P(T(0.5)));
-    return select(abs(x) < P(T(0x1p-60)), x, y + y);
+    y = select(half == P(std::numeric_limits<T>::infinity()), half, y + y);
+    return select(abs(x) < P(T(0x1p-60)), x, y);
 }
 
 /// Eigen's, extended to denormal numbers.

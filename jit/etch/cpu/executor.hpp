@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+// Runs a program's steps on the CPU. What depends on the dims alone (addresses in the arena, strides, how the work is
+// cut) is worked out when they change; a call with known dims allocates nothing.
+#pragma once
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#include <etch/cpu/call.hpp>
+#include <etch/cpu/gemm.hpp>
+#include <etch/cpu/threads.hpp>
+#include <etch/passes/memory.hpp>
+
+namespace etch::cpu {
+
+/// Memory aligned to cache lines, or to 2 MB pages where it is large: fresh small pages cost more than the work in them.
+class aligned_memory {
+public:
+    aligned_memory() = default;
+    explicit aligned_memory(std::int64_t bytes) {
+        constexpr std::size_t page = std::size_t{2} << 20;
+        auto size = static_cast<std::size_t>(bytes);
+        std::size_t alignment = size >= 2 * page ? page : 64;
+        size = (std::max<std::size_t>(size, 1) + alignment - 1) / alignment * alignment;
+        data_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, size)));
+        if (!data_) throw std::bad_alloc();
+#if defined(__linux__)
+        if (alignment == page) madvise(data_.get(), size, MADV_HUGEPAGE);
+#endif
+    }
+    std::byte* data() const { return data_.get(); }
+
+private:
+    struct release {
+        void operator()(std::byte* p) const { std::free(p); }
+    };
+    std::unique_ptr<std::byte, release> data_;
+};
+
+class executor {
+public:
+    /// kernels: one entry for each body of the program, in order. The program must outlive the executor.
+    executor(const program_view& program, std::span<const kernel_entry> kernels)
+        : p(program), entries(kernels.begin(), kernels.end()) {
+        pointers.resize(p.storages.size());
+        slots.resize(p.slots.size());
+        parts.resize(p.parts.size());
+        make_constants();
+    }
+
+    /// Plans for these dims, unless it was done for the same ones before.
+    void bind(std::span<const std::int64_t> dims) {
+        if (bound && std::equal(dims.begin(), dims.end(), dim_values.begin(), dim_values.end())) return;
+        bound = false;
+        dim_values.assign(dims.begin(), dims.end());
+        layout l = arena_layout(p, dim_values);
+        if (l.bytes > arena_bytes) {
+            arena = aligned_memory();
+            arena_bytes = 0;
+            arena = aligned_memory(l.bytes);
+            arena_bytes = l.bytes;
+        }
+        for (std::size_t i = 0; i < p.storages.size(); ++i)
+            if (l.offsets[i] >= 0) pointers[i] = arena.data() + l.offsets[i];
+        std::int64_t words = 0;
+        for (std::size_t i = 0; i < p.parts.size(); ++i) bind_part(i, words);
+        partials.resize(static_cast<std::size_t>(words));
+        for (std::size_t i = 0; i < p.parts.size(); ++i)
+            parts[i].call.partials = partials.data() + parts[i].first_partial;
+        bound = true;
+    }
+
+    /// Runs all steps. Pointers are in order of the program's inputs, outputs and states.
+    void run(std::span<const void* const> inputs, std::span<void* const> outputs, std::span<void* const> states) {
+        for (std::size_t i = 0; i < p.storages.size(); ++i) {
+            const storage& s = p.storages[i];
+            if (s.alias >= 0) continue;
+            auto index = static_cast<std::size_t>(s.index);
+            // Inputs are only read; one type of pointer serves all.
+            if (s.where == place::input) pointers[i] = static_cast<std::byte*>(const_cast<void*>(inputs[index]));
+            else if (s.where == place::output) pointers[i] = static_cast<std::byte*>(outputs[index]);
+            else if (s.where == place::state) pointers[i] = static_cast<std::byte*>(states[index]);
+        }
+        for (std::size_t i = 0; i < p.storages.size(); ++i)
+            if (p.storages[i].alias >= 0) pointers[i] = pointers[static_cast<std::size_t>(p.root(static_cast<int>(i)))];
+        run_steps(p.all_steps());
+    }
+
+    const program_view& program() const { return p; }
+    std::span<const std::int64_t> dims() const { return dim_values; }
+    std::int64_t bytes() const { return arena_bytes; }
+
+protected:
+    struct bound_part {
+        kernel_call call;
+        std::int64_t units = 0, units_per_task = 1, tasks = 0, first_partial = 0;
+    };
+
+    program_view p;
+    std::vector<kernel_entry> entries;
+    std::vector<std::byte*> pointers;  // of storages
+    std::vector<bound_slot> slots;
+    std::vector<bound_part> parts;
+    std::vector<std::int64_t> partials, dim_values;
+    std::vector<aligned_memory> constants;
+    aligned_memory arena;
+    std::int64_t arena_bytes = 0;
+    bool bound = false;
+
+    std::int64_t number(extent e) const { return p.value_of(e, dim_values); }
+    static std::size_t at(int i) { return static_cast<std::size_t>(i); }
+
+    void make_constants() {
+        for (std::size_t i = 0; i < p.storages.size(); ++i) {
+            const storage& s = p.storages[i];
+            if (s.where != place::constant) continue;
+            constants.emplace_back(s.size.code * row_of(s.element).bytes);
+            pointers[i] = constants.back().data();
+            for (std::int64_t k = 0; k < s.size.code; ++k) write_word(pointers[i], s.element, k, p.words[at(s.index) + static_cast<std::size_t>(k)]);
+        }
+    }
+    static void write_word(std::byte* to, dtype d, std::int64_t k, std::int64_t word) {
+        auto put = [&](auto x) { std::memcpy(to + k * static_cast<std::int64_t>(sizeof x), &x, sizeof x); };
+        switch (d) {
+            case dtype::float64: return put(std::bit_cast<double>(word));
+            case dtype::float32: return put(static_cast<float>(std::bit_cast<double>(word)));
+            case dtype::boolean: return put(word != 0);
+            case dtype::int32: return put(static_cast<std::int32_t>(word));
+            case dtype::int64: return put(word);
+        }
+    }
+
+    /// Strides of the slots, and the cut into units and tasks: by the extents alone.
+    void bind_part(std::size_t i, std::int64_t& words) {
+        const part& q = p.parts[i];
+        const body& b = p.bodies[at(q.body)];
+        bound_part& r = parts[i];
+        r.call = {};
+        r.call.of = &q;
+        r.call.slots = slots.data() + q.slots.first;
+        int axes = b.outer + b.inner;
+        for (int a = 0; a < axes; ++a) r.call.extents[a] = number(q.extents[at(a)]);
+        for (int s = 0; s < q.slots.count; ++s) {
+            const slot& from = p.slots[at(q.slots.first + s)];
+            bound_slot& to = slots[at(q.slots.first + s)];
+            to.offset = number(from.offset);
+            to.step = number(from.step);
+            to.bound = number(from.bound);
+            for (int a = 0; a < axes; ++a) to.strides[a] = number(from.strides[at(a)]);
+        }
+        std::int64_t inner = 1, elements = 0;
+        for (int a = b.outer; a < axes; ++a) inner *= r.call.extents[a];
+        int row_axes = b.kind == body_kind::rows ? b.outer : b.outer - 1;
+        for (int a = 0; a < row_axes; ++a) r.call.rows *= r.call.extents[a];
+        if (axes == 0) {
+            r.units = 0;
+        } else if (b.kind == body_kind::rows) {
+            r.units = r.call.rows;
+            elements = inner;
+        } else {
+            std::int64_t n = r.call.extents[b.outer - 1];
+            r.call.block = b.kind == body_kind::pointwise ? 4096 : 64;
+            r.call.blocks = (n + r.call.block - 1) / r.call.block;
+            r.units = r.call.rows * r.call.blocks;
+            elements = std::min(n, r.call.block) * inner;
+        }
+        constexpr std::int64_t operations_per_task = 1 << 17, most_tasks = 64;
+        std::int64_t work = r.units * elements * std::max(b.instructions.count, 4);
+        r.tasks = b.sequential ? 1 : std::clamp<std::int64_t>(work / operations_per_task, 1, most_tasks);
+        r.units_per_task = std::max<std::int64_t>((r.units + r.tasks - 1) / r.tasks, 1);
+        r.tasks = (r.units + r.units_per_task - 1) / r.units_per_task;
+        r.first_partial = words;
+        words += 2 * std::max<std::int64_t>(r.tasks, 1) * scalar_reductions(p.code_of(b));
+    }
+
+    void run_steps(range_of r) {
+        for (int i = 0; i < r.count; ++i) run_step(p.steps[at(r.first + i)]);
+    }
+    /// The step kinds that this back end has.
+    void run_step(const step& s) {
+        switch (s.kind) {
+            case step_kind::kernel: return run_parts(s.parts);
+            case step_kind::gemm: return run_gemm(p.gemms[at(s.index)]);
+            case step_kind::loop: return run_loop(p.loops[at(s.index)]);
+            case step_kind::copy: return run_copy(p.copies[at(s.index)]);
+        }
+        throw mistake("the CPU back end has no step of the kind " + std::string(name_of(s.kind)));
+    }
+
+    void point(const part& q) {
+        for (int s = 0; s < q.slots.count; ++s) {
+            int storage_of = p.slots[at(q.slots.first + s)].storage;
+            if (storage_of >= 0) slots[at(q.slots.first + s)].data = pointers[at(storage_of)];
+        }
+    }
+    void run_parts(range_of r) {
+        std::int64_t tasks = 0;
+        for (int i = 0; i < r.count; ++i) {
+            point(p.parts[at(r.first + i)]);
+            tasks += parts[at(r.first + i)].tasks;
+        }
+        try {
+            if (tasks == 1 || r.count == 1) {
+                for (int i = 0; i < r.count; ++i) run_tasks(r.first + i);
+            } else {
+                parallel(static_cast<int>(tasks), [&](int t) {
+                    int i = r.first;
+                    std::int64_t task = t;
+                    while (task >= parts[at(i)].tasks) task -= parts[at(i++)].tasks;
+                    run_task(i, task);
+                });
+            }
+        } catch (const index_outside& e) {
+            throw mistake(sentence(e));
+        }
+        for (int i = 0; i < r.count; ++i) finish(r.first + i);
+    }
+    void run_tasks(int i) {
+        if (parts[at(i)].tasks == 1) run_task(i, 0);
+        else if (parts[at(i)].tasks > 1)
+            parallel(static_cast<int>(parts[at(i)].tasks), [&](int t) { run_task(i, t); });
+    }
+    void run_task(int i, std::int64_t task) {
+        const bound_part& q = parts[at(i)];
+        const kernel_entry& e = entries[at(p.parts[at(i)].body)];
+        std::int64_t first = task * q.units_per_task;
+        e.run(q.call, e, first, std::min(first + q.units_per_task, q.units), task);
+    }
+    void finish(int i) {
+        const kernel_entry& e = entries[at(p.parts[at(i)].body)];
+        if (!e.finish) return;
+        try {
+            e.finish(parts[at(i)].call, e, parts[at(i)].tasks);
+        } catch (const index_outside& o) {
+            throw mistake(sentence(o));
+        }
+    }
+    std::string sentence(const index_outside& e) const {
+        text t;
+        t << "index " << e.index << " is outside of an axis of extent " << e.bound;
+        const program_line& l = p.lines[at(e.of->first_line + e.instruction)];
+        if (l.file >= 0) t << " (" << p.text_of(p.files[at(l.file)]) << ':' << l.line << ')';
+        return std::string(t.view());
+    }
+
+    template <class T> void run_gemm_of(const matrix_product& g) {
+        gemm_call<T> c{};
+        c.m = number(g.m);
+        c.n = number(g.n);
+        c.k = number(g.k);
+        c.lda = number(g.lda);
+        c.ldb = number(g.ldb);
+        c.ldc = c.n;
+        c.transpose_a = g.transpose_a;
+        c.transpose_b = g.transpose_b;
+        std::int64_t batch = number(g.batch), step_a = number(g.stride_a), step_b = number(g.stride_b);
+        for (std::int64_t i = 0; i < batch; ++i) {
+            c.a = reinterpret_cast<const T*>(pointers[at(g.a)]) + number(g.offset_a) + i * step_a;
+            c.b = reinterpret_cast<const T*>(pointers[at(g.b)]) + number(g.offset_b) + i * step_b;
+            c.c = reinterpret_cast<T*>(pointers[at(g.c)]) + i * c.m * c.n;
+            cpu::gemm(c);
+        }
+    }
+    void run_gemm(const matrix_product& g) {
+        products->run(*this, g);
+        if (g.epilogue >= 0) run_parts({g.epilogue, 1});
+    }
+    void run_copy(const copy& c) {
+        const storage& s = p.storages[at(c.from)];
+        auto bytes = static_cast<std::size_t>(number(s.size) * row_of(s.element).bytes);
+        if (bytes > 0 && pointers[at(c.from)] != pointers[at(c.to)])
+            std::memcpy(pointers[at(c.to)], pointers[at(c.from)], bytes);
+    }
+    void run_loop(const loop& l) {
+        std::int64_t steps = number(l.steps);
+        for (std::int64_t i = 0; i < steps; ++i) {
+            std::int64_t now = l.reverse ? steps - 1 - i : i;
+            for (int k = 0; k < l.slices.count; ++k) {
+                const storage& s = p.storages[at(l.slices.first + k)];
+                pointers[at(l.slices.first + k)] =
+                    pointers[at(s.index)] + now * number(s.size) * row_of(s.element).bytes;
+            }
+            run_steps(l.body);
+        }
+    }
+
+public:
+    /// The products of a program: only the dtypes that it has are instantiated.
+    struct product_table {
+        void (*run)(executor&, const matrix_product&);
+    };
+    template <bool single, bool twice> static const product_table* products_of() {
+        static constexpr product_table table{[](executor& e, const matrix_product& g) {
+            if constexpr (single)
+                if (g.element == dtype::float32) return e.run_gemm_of<float>(g);
+            if constexpr (twice)
+                if (g.element == dtype::float64) return e.run_gemm_of<double>(g);
+            throw mistake("gemm: no instance for " + std::string(name_of(g.element)));
+        }};
+        return &table;
+    }
+    void use(const product_table* table) { products = table; }
+
+protected:
+    const product_table* products = nullptr;
+};
+
+}  // namespace etch::cpu
