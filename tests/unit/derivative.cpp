@@ -256,6 +256,10 @@ TEST_CASE("ties and kinks") {
     CHECK(slopes([](expr x) { return prod(x); }, {2, 3, 4}) == values{12, 8, 6});
     CHECK(slopes([](expr x) { return prod(x); }, {2, 0, 4}) == values{0, 8, 0});
     CHECK(slopes([](expr x) { return prod(x); }, {2, 0, 0}) == values{0, 0, 0});
+    for (const list& x :
+         {list{2, 3, 4}, list{2, 0, 4}, list{0, 0, 5}, list{0, 0, 0}})  // at second order too
+        check({of({3}, x)}, [](const expr_list& v) { return prod(v[0]); });
+    check({of({2, 3}, {2, 0, 4, 0, 3, 0})}, [](const expr_list& v) { return prod(v[0], 1); });
 }
 
 TEST_CASE("grad by intermediate values, by lists, per row") {

@@ -43,12 +43,16 @@ struct product_row : reduction {
     static constexpr auto combine(auto a, auto b) { return a * b; }
     static constexpr std::string_view cuda = "$0 * $1";
     template <class E> static constexpr E derivative(const pullback<E>& p) {
-        // The product of the others: y / x, and where the only 0 stands the product of what is not 0.
+        // The product of the others: y / x; where the only 0 stands, the product of what is not 0; at one of two zeros
+        // the other one (0, but not its derivative) times that; else 0.
         E x = p.operand(0), zero = equal(x, 0), filled = where(zero, 1, x);
         std::vector<int> list;
         for (int i = 0; i < p.attribute_count(); ++i) list.push_back(static_cast<int>(p.attribute(i)));
-        E others = spread(p, prod(filled, axes(list))), zeros = spread(p, sum(cast(zero, x.element()), axes(list)));
-        return spread(p, p.dy()) * where(equal(zeros, where(zero, 1, 0)), others / filled, 0);
+        const axes which(list);
+        E nonzero = spread(p, prod(filled, which)), zeros = spread(p, sum(cast(zero, x.element()), which));
+        E other_zero = spread(p, sum(where(zero, x, 0), which)) - x;
+        E at_zero = where(equal(zeros, 1), nonzero, where(equal(zeros, 2), nonzero * other_zero, 0));
+        return spread(p, p.dy()) * where(zero, at_zero, spread(p, p.result()) / filled);
     }
 };
 struct extremum : reduction {

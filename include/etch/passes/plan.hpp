@@ -90,6 +90,17 @@ template <class Program> constexpr program_view view_of(const Program& p) {
 /// Figures of a program. Extents of named dims are given in the order in which the model names them; a figure that does
 /// not depend on them needs none.
 class program_figures {
+    program_view view_;
+
+    template <class F, class... Dims> constexpr std::int64_t with(bool any, F f, Dims... dims) const {
+        std::int64_t values[sizeof...(Dims) + max_dims] = {static_cast<std::int64_t>(dims)...};
+        if (sizeof...(Dims) != view_.dims.size()) {
+            if (sizeof...(Dims) != 0 || !any) throw mistake("plan: this figure needs an extent for each named dim");
+            for (auto& v : values) v = 1;
+        }
+        return f(std::span<const std::int64_t>(values, view_.dims.size()));
+    }
+
 public:
     /// Fused kernels that one call runs.
     template <class... Dims> constexpr std::int64_t kernels(Dims... dims) const {
@@ -114,46 +125,66 @@ public:
     constexpr const program_view& view() const { return view_; }
 
     constexpr explicit program_figures(const program_view& v) : view_(v) {}
-
-private:
-    program_view view_;
-
-    template <class F, class... Dims> constexpr std::int64_t with(bool any, F f, Dims... dims) const {
-        std::int64_t values[sizeof...(Dims) + max_dims] = {static_cast<std::int64_t>(dims)...};
-        if (sizeof...(Dims) != view_.dims.size()) {
-            if (sizeof...(Dims) != 0 || !any) throw mistake("plan: this figure needs an extent for each named dim");
-            for (auto& v : values) v = 1;
-        }
-        return f(std::span<const std::int64_t>(values, view_.dims.size()));
-    }
 };
 
 namespace detail {
 
-template <auto model> constexpr program program_of(plan_options options) {
+/// What one run of a model and of the passes leaves in a constant: the sentence of its first mistake, or the program in
+/// arrays with room to spare. One run is all: a second one, only to count, would double the compile time.
+template <program_sizes room> struct roomy_program {
+    sentence mistake;
+    program_sizes used;
+    bool fits = true;
+    frozen_program<room> arrays;
+};
+template <auto model, plan_options options, program_sizes room> constexpr roomy_program<room> run_passes() {
+    roomy_program<room> r;
     graph g;
     model(g);
-    if (g.failed()) return {};
-    return make_program(g, options);
+    r.mistake = sentence(g.first_mistake.view());
+    if (g.failed()) return r;
+    program p = make_program(g, options);
+    each_array(r.used, p, [](std::size_t& to, const auto& from) { to = from.size(); });
+    each_array(r.arrays, p, [&](auto& to, const auto& from) {
+        if (from.size() > to.size()) r.fits = false;
+        else
+            for (std::size_t i = 0; i < from.size(); ++i) to[i] = from[i];
+    });
+    return r;
 }
-template <auto model, plan_options options> constexpr program_sizes sizes_of() {
-    program p = program_of<model>(options);
+constexpr program_sizes room_for(std::size_t nodes) {
     program_sizes n;
-    each_array(n, p, [](std::size_t& to, const auto& from) { to = from.size(); });
+    n.polynomials = n.inputs = n.outputs = n.conditions = nodes / 4;
+    n.dims = max_dims;
+    n.files = n.loops = n.gemms = nodes / 8;
+    n.characters = 16 * nodes;
+    n.states = n.copies = n.steps = n.parts = n.bodies = nodes / 2;
+    n.storages = n.nodes = n.words = nodes;
+    n.slots = n.instructions = n.lines = 2 * nodes;
+    n.top = 2;
     return n;
 }
-template <auto model, plan_options options> constexpr auto freeze() {
-    constexpr program_sizes n = sizes_of<model, options>();
-    frozen_program<n> f;
-    program p = program_of<model>(options);
-    each_array(f, p, [](auto& to, const auto& from) {
-        for (std::size_t i = 0; i < from.size(); ++i) to[i] = from[i];
-    });
-    return f;
-}
+/// The program of a model in exactly sized arrays. The room grows until it is enough.
+template <auto model, plan_options options, std::size_t nodes = 128> struct frozen_in {
+    static constexpr auto roomy = run_passes<model, options, room_for(nodes)>();
+    static constexpr sentence mistake = roomy.mistake;
+    static constexpr auto exact() {
+        if constexpr (roomy.fits) {
+            frozen_program<roomy.used> f;
+            each_array(f, roomy.arrays, [](auto& to, const auto& from) {
+                for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[i];
+            });
+            return f;
+        } else {
+            return frozen_in<model, options, 8 * nodes>::exact();
+        }
+    }
+};
 template <auto model, plan_options options> struct planned {
-    static_assert(is_correct<model>);
-    static constexpr auto frozen = freeze<model, options>();
+    static_assert(std::invocable<decltype(model), graph&>, "a model is a function of one etch::graph&");
+    static constexpr sentence mistake = frozen_in<model, options>::mistake;
+    static_assert(reported<mistake>);
+    static constexpr auto frozen = frozen_in<model, options>::exact();
 };
 
 }  // namespace detail

@@ -195,6 +195,19 @@ using program = program_arrays<detail::vector_of>;
 
 /// A program to be read.
 struct program_view : program_arrays<detail::span_of> {
+    /// Sums f over the steps, those of loops as often as they run.
+    template <class F>
+    constexpr std::int64_t count(range_of r, std::span<const std::int64_t> dim_values, F f) const {
+        std::int64_t sum = 0;
+        for (const step& s : steps_of(r)) {
+            sum += f(s);
+            if (s.kind == step_kind::loop) {
+                const loop& l = loops[detail::at(s.index)];
+                sum += value_of(l.steps, dim_values) * count(l.body, dim_values, f);
+            }
+        }
+        return sum;
+    }
     constexpr std::string_view text_of(range_of r) const {
         return {characters.data() + r.first, static_cast<std::size_t>(r.count)};
     }
@@ -260,20 +273,6 @@ struct program_view : program_arrays<detail::span_of> {
             if (i.what != code::compute && i.what != code::reduce) continue;
             level at = i.what == code::reduce ? code_lines[detail::at(i.operands[0])].at : i.at;
             sum += at == level::uniform ? 1 : at == level::row ? outer : points;
-        }
-        return sum;
-    }
-
-private:
-    template <class F>
-    constexpr std::int64_t count(range_of r, std::span<const std::int64_t> dim_values, F f) const {
-        std::int64_t sum = 0;
-        for (const step& s : steps_of(r)) {
-            sum += f(s);
-            if (s.kind == step_kind::loop) {
-                const loop& l = loops[detail::at(s.index)];
-                sum += value_of(l.steps, dim_values) * count(l.body, dim_values, f);
-            }
         }
         return sum;
     }

@@ -56,7 +56,7 @@ struct gemm_grid {
         return (size + gemm_grain - 1) / gemm_grain * gemm_grain;
     }
     static constexpr gemm_grid make(std::int64_t m, std::int64_t n, std::int64_t k) {
-        std::int64_t row = 4 * gemm_grain, column = 4 * gemm_grain;
+        std::int64_t row = 4 * gemm_grain, column = 8 * gemm_grain;
         auto blocks = [&] { return ((m + row - 1) / row) * ((n + column - 1) / column); };
         auto work = [&] { return static_cast<double>(std::min(m, row)) * static_cast<double>(std::min(n, column)) *
                                  static_cast<double>(k); };
@@ -143,7 +143,8 @@ template <class T> struct eigen_kernel {
     }
 };
 
-/// One part of C, by blocks of k. The operands are packed once for all blocks of the result, then these are computed.
+/// One part of C, by blocks of k. An operand that several blocks of the result need is packed before them, once; one that
+/// a single block needs is packed by that block's task, and is in its cache then.
 template <class T, class F>
 void gemm_part_of(const gemm_call<T>& call, std::int64_t first_row, std::int64_t first_column, const gemm_grid& grid,
                   bool alone, std::int64_t depth, F& after) {
@@ -152,23 +153,28 @@ void gemm_part_of(const gemm_call<T>& call, std::int64_t first_row, std::int64_t
     std::int64_t size_b = (columns.extent * depth + 31) / 32 * 32;
     T* packed_b = packing_space<T>::of_this_thread().take(static_cast<std::size_t>(size_b + rows.extent * depth));
     T* packed_a = packed_b + size_b;
+    const bool b_before = rows.count > 1, a_before = columns.count > 1;
     for (std::int64_t from_k = 0; from_k == 0 || from_k < call.k; from_k += depth) {
         std::int64_t d = std::min(depth, call.k - from_k);
+        auto pack_a = [&, d, from_k](int i) {
+            std::int64_t at = rows.begin(i);
+            kernel::pack_a(call, packed_a + at * d, first_row + at, from_k, rows.end(i) - at, d);
+        };
+        auto pack_b = [&, d, from_k](int j) {
+            std::int64_t at = columns.begin(j);
+            kernel::pack_b(call, packed_b + at * d, first_column + at, from_k, columns.end(j) - at, d);
+        };
+        int count_b = b_before ? columns.count : 0, count_a = a_before ? rows.count : 0;
         if (d > 0)
-            for_each_task(alone, rows.count + columns.count, [&](int task) {
-                if (task < columns.count) {
-                    std::int64_t at = columns.begin(task);
-                    kernel::pack_b(call, packed_b + at * d, first_column + at, from_k, columns.end(task) - at, d);
-                } else {
-                    std::int64_t at = rows.begin(task - columns.count), end = rows.end(task - columns.count);
-                    kernel::pack_a(call, packed_a + at * d, first_row + at, from_k, end - at, d);
-                }
-            });
+            for_each_task(alone, count_b + count_a,
+                          [&](int task) { task < count_b ? pack_b(task) : pack_a(task - count_b); });
         for_each_task(alone, rows.count * columns.count, [&](int task) {
             int i = task % rows.count, j = task / rows.count;
             std::int64_t row = rows.begin(i), column = columns.begin(j), height = rows.end(i) - row,
                          width = columns.end(j) - column;
             T* c = call.c + (first_row + row) * call.ldc + first_column + column;
+            if (d > 0 && !b_before) pack_b(j);
+            if (d > 0 && !a_before) pack_a(i);
             if (from_k == 0)
                 for (std::int64_t r = 0; r < height; ++r)
                     std::memset(c + r * call.ldc, 0, static_cast<std::size_t>(width) * sizeof(T));
@@ -177,6 +183,77 @@ void gemm_part_of(const gemm_call<T>& call, std::int64_t first_row, std::int64_t
                 after(first_row + row, first_row + row + height, first_column + column, first_column + column + width);
         });
     }
+}
+
+/// A product with a vector v, of n results: result i is a sum over k of x[i * across + l * along] v[l], and goes to
+/// to[i * stride]; one of across and along is 1. A matrix is read once, so the kernel for matrices would gain nothing.
+template <class T>
+void multiply_vector(const T* x, std::int64_t across, std::int64_t along, const T* v, T* to, std::int64_t stride,
+                     std::int64_t n, std::int64_t k) {
+    using P = pack<T>;
+    constexpr int together = 4;
+    if (across == 1) {  // a row of x at a time, onto a few packs of results
+        for (std::int64_t i = 0; i < n; i += together * lanes) {
+            P sum[together] = {P(T(0)), P(T(0)), P(T(0)), P(T(0))};
+            int left = static_cast<int>(std::min<std::int64_t>(n - i, together * lanes));
+            for (std::int64_t l = 0; l < k; ++l) {
+                const T* row = x + i + l * along;
+                P s(v[l]);
+                if (left == together * lanes) {
+                    for (int p = 0; p < together; ++p) sum[p] = sum[p] + s * load(row + p * lanes);
+                } else {
+                    for (int p = 0; p * lanes < left; ++p)
+                        sum[p] = sum[p] + s * load(row + p * lanes, std::min(lanes, left - p * lanes));
+                }
+            }
+            for (int p = 0; p * lanes < left; ++p)
+                store_strided(sum[p], to + (i + p * lanes) * stride, stride, std::min(lanes, left - p * lanes));
+        }
+        return;
+    }
+    for (std::int64_t i = 0; i < n; i += together) {  // a few rows at a time, each against v
+        int rows = static_cast<int>(std::min<std::int64_t>(n - i, together));
+        P sum[together] = {P(T(0)), P(T(0)), P(T(0)), P(T(0))};
+        const T* row[together];
+        for (int r = 0; r < together; ++r) row[r] = x + (i + std::min(r, rows - 1)) * across;
+        std::int64_t l = 0;
+        for (; l + lanes <= k; l += lanes) {
+            P s = load(v + l);
+            for (int r = 0; r < together; ++r) sum[r] = sum[r] + s * load(row[r] + l);
+        }
+        if (l < k) {
+            int rest = static_cast<int>(k - l);
+            P s = load(v + l, rest);
+            for (int r = 0; r < together; ++r) sum[r] = sum[r] + s * load(row[r] + l, rest);
+        }
+        for (int r = 0; r < rows; ++r)
+            to[(i + r) * stride] = fold(sum[r], [](auto p, auto q) { return p + q; });
+    }
+}
+
+/// C where m or n is 1.
+template <class T, class F> void gemm_vector(const gemm_call<T>& call, bool alone, F& after) {
+    const bool by_rows = call.n == 1;  // C is a column: the matrix is op(A)
+    const std::int64_t n = by_rows ? call.m : call.n, k = call.k;
+    const T* x = by_rows ? call.a : call.b;
+    const std::int64_t ld = by_rows ? call.lda : call.ldb;
+    const bool contiguous_sum = by_rows != (by_rows ? call.transpose_a : call.transpose_b);
+    const T* v = by_rows ? call.b : call.a;
+    const bool v_is_row = by_rows ? call.transpose_b : !call.transpose_a;
+    const std::int64_t v_stride = v_is_row ? 1 : by_rows ? call.ldb : call.lda;
+    if (v_stride != 1 && k > 1) {
+        T* copy = packing_space<T>::of_this_thread().take(static_cast<std::size_t>(k));
+        for (std::int64_t l = 0; l < k; ++l) copy[l] = v[l * v_stride];
+        v = copy;
+    }
+    cut pieces(n, gemm_grid::even(n, std::max<std::int64_t>(gemm_grain, (std::int64_t{1} << 16) / std::max<std::int64_t>(k, 1))));
+    for_each_task(alone, pieces.count, [&](int task) {
+        std::int64_t at = pieces.begin(task), end = pieces.end(task), stride = by_rows ? call.ldc : 1;
+        multiply_vector(x + at * (contiguous_sum ? ld : 1), contiguous_sum ? ld : 1, contiguous_sum ? 1 : ld, v,
+                        call.c + at * stride, stride, end - at, k);
+        if (by_rows) after(at, end, std::int64_t{0}, std::int64_t{1});
+        else after(std::int64_t{0}, std::int64_t{1}, at, end);
+    });
 }
 #else
 inline void multiply(const gemm_call<float>& g) {
@@ -198,7 +275,7 @@ inline void multiply(const gemm_call<double>& g) {
 template <class T, class F> void gemm(const gemm_call<T>& call, F after) {
     if (call.m <= 0 || call.n <= 0) return;
     double multiplications = static_cast<double>(call.m) * static_cast<double>(call.n) * static_cast<double>(call.k);
-    bool alone = multiplications < detail::gemm_parallel_from;
+    bool alone = multiplications < (call.m == 1 || call.n == 1 ? detail::gemm_parallel_from / 4 : detail::gemm_parallel_from);
 #if defined(ETCH_USE_CBLAS)
     if (call.k > 0) {
         detail::multiply(call);
@@ -212,6 +289,7 @@ template <class T, class F> void gemm(const gemm_call<T>& call, F after) {
         after(grid.rows.begin(i), grid.rows.end(i), grid.columns.begin(j), grid.columns.end(j));
     });
 #else
+    if (call.m == 1 || call.n == 1) return detail::gemm_vector(call, alone, after);
     std::int64_t depth = call.k > 0 ? detail::eigen_kernel<T>::depth_of_block(call.m, call.n, call.k) : 1;
     detail::cut rows(call.m, detail::gemm_grid::even(call.m, detail::gemm_part));
     detail::cut columns(call.n, detail::gemm_grid::even(call.n, detail::gemm_part));
