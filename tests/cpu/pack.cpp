@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <etch/cpu/random.hpp>
+#include <etch/expr/model.hpp>
 #include <etch/ops/table.hpp>
 
 using namespace etch::cpu;
@@ -69,7 +70,6 @@ template <class F, class G> double worst_float(F f, G g) {
         }
     INFO("worst at " << at);
     CHECK(worst < 1e9);
-    if (getenv("ETCH_SHOW")) printf("   worst %g at %g\n", worst, static_cast<double>(at));
     return worst;
 }
 template <class F, class G> double worst_double(F f, G g, double scale) {
@@ -261,16 +261,21 @@ TEST_CASE("conversions are defined for all values") {
 #define AGAINST(f) [](auto x) { return f(x); }, [](auto x) { return std::f(x); }
 
 TEST_CASE("functions of float: errors in ulp") {
+#if defined(__FMA__)
+    const double one_more = 0;
+#else
+    const double one_more = 1;
+#endif
     CHECK(worst_float(AGAINST(floor)) == 0);
     CHECK(worst_float(AGAINST(sqrt)) <= 0.5);
-    CHECK(worst_float(AGAINST(exp)) <= 2);
-    CHECK(worst_float(AGAINST(expm1)) <= 4);
-    CHECK(worst_float(AGAINST(log)) <= 2);
-    CHECK(worst_float(AGAINST(log1p)) <= 4);
-    CHECK(worst_float(AGAINST(sin)) <= 2);
-    CHECK(worst_float(AGAINST(cos)) <= 2);
-    CHECK(worst_float(AGAINST(tanh)) <= 4);
-    CHECK(worst_float(AGAINST(erf)) <= 3);
+    CHECK(worst_float(AGAINST(exp)) <= 2 + one_more);
+    CHECK(worst_float(AGAINST(expm1)) <= 2 + one_more);
+    CHECK(worst_float(AGAINST(log)) <= 2 + one_more);
+    CHECK(worst_float(AGAINST(log1p)) <= 2 + one_more);
+    CHECK(worst_float(AGAINST(sin)) <= 2 + one_more);
+    CHECK(worst_float(AGAINST(cos)) <= 2 + one_more);
+    CHECK(worst_float(AGAINST(tanh)) <= 4 + one_more);
+    CHECK(worst_float(AGAINST(erf)) <= 2 + one_more);
     for (float b : {-2.5f, -1.f, 0.f, 0.5f, 2.f, 3.f, 10.f, 33.25f})
         CHECK(worst_float([b](auto x) { return power(x, pack<float>(b)); },
                           [b](auto x) { return std::pow(x, static_cast<double>(b)); }) <= 2);

@@ -43,7 +43,8 @@ struct interpreter {
     }
     static std::size_t flat(const std::vector<std::int64_t>& i, const std::vector<std::int64_t>& s) {
         std::size_t f = 0;
-        for (std::size_t a = 0; a < s.size(); ++a) f = f * static_cast<std::size_t>(s[a]) + static_cast<std::size_t>(i[a]);
+        for (std::size_t a = 0; a < s.size(); ++a)
+            f = f * static_cast<std::size_t>(s[a]) + static_cast<std::size_t>(i[a]);
         return f;
     }
     static double apply(std::string_view op, double a, double b, double c) {
@@ -92,7 +93,9 @@ struct interpreter {
         if (row.name == "input" || row.name == "parameter") {
             bool whole = !etch::is_floating(g.type_of(v).element);
             for (std::size_t i = 0; i < r.size(); ++i)
-                r[i] = whole ? static_cast<double>(i % 2) : 0.3 * std::sin(static_cast<double>(7 * i + 1) + 3.0 * static_cast<double>(a.back())) + 0.4;
+                r[i] = whole ? static_cast<double>(i % 2)
+                             : 0.3 * std::sin(static_cast<double>(7 * i + 1) + 3.0 * static_cast<double>(a.back())) +
+                                   0.4;
         } else if (row.name == "constant") {
             for (std::size_t i = 0; i < r.size(); ++i)
                 r[i] = etch::detail::number_of(g.type_of(v).element, a[2 + s.size() + i]);
@@ -119,9 +122,12 @@ struct interpreter {
             for (std::size_t i = 0; i < r.size(); ++i) {
                 auto at = index(i, s), source = at;
                 for (std::size_t axis = 0; axis < s.size(); ++axis) {
-                    if (row.name == "transpose") source[static_cast<std::size_t>(a[axis])] = at[axis];
-                    else if (row.name == "broadcast_to") source[axis] = from[axis] == 1 ? 0 : at[axis];
-                    else source[axis] = size({a[3 * axis]}) + a[3 * axis + 1] * at[axis];
+                    if (row.name == "transpose")
+                        source[static_cast<std::size_t>(a[axis])] = at[axis];
+                    else if (row.name == "broadcast_to")
+                        source[axis] = from[axis] == 1 ? 0 : at[axis];
+                    else
+                        source[axis] = size({a[3 * axis]}) + a[3 * axis + 1] * at[axis];
                 }
                 r[i] = x[flat(source, from)];
             }
@@ -133,9 +139,13 @@ struct interpreter {
                 auto at = index(i, from);
                 std::vector<std::int64_t> kept;
                 for (std::size_t axis = 0; axis < from.size(); ++axis)
-                    if (std::find(a.begin(), a.end(), static_cast<std::int64_t>(axis)) == a.end()) kept.push_back(at[axis]);
+                    if (std::find(a.begin(), a.end(), static_cast<std::int64_t>(axis)) == a.end())
+                        kept.push_back(at[axis]);
                 double& y = r[flat(kept, s)];
-                y = row.name == "sum" ? y + x[i] : row.name == "prod" ? y * x[i] : row.name == "max" ? std::max(y, x[i]) : std::min(y, x[i]);
+                y = row.name == "sum"    ? y + x[i]
+                    : row.name == "prod" ? y * x[i]
+                    : row.name == "max"  ? std::max(y, x[i])
+                                         : std::min(y, x[i]);
             }
         } else if (row.name == "dot") {
             const auto &x = value(operand(0)), &y = value(operand(1));
@@ -145,7 +155,8 @@ struct interpreter {
                  inner = static_cast<std::size_t>(p[rank - 1]);
             for (std::size_t i = 0; i < r.size(); ++i)
                 for (std::size_t j = 0; j < inner; ++j)
-                    r[i] += x[i / (m * c) * m * inner + i / c % m * inner + j] * y[i / (m * c) * inner * c + j * c + i % c];
+                    r[i] += x[i / (m * c) * m * inner + i / c % m * inner + j] *
+                            y[i / (m * c) * inner * c + j * c + i % c];
         } else {
             throw std::logic_error("the interpreter does not know " + std::string(row.name));
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every rule of passes/rules.hpp fires where it should, refuses where it would be wrong, and keeps the value; then the
-// pass as a whole.
+// Every rule of passes/rules.hpp fires where it should, refuses where it would be wrong, and keeps the value; then
+// the pass as a whole.
 #include <limits>
 
 #include <etch/expr/formulas.hpp>
@@ -34,8 +34,10 @@ struct rule_case {
     expr (*refuses)(leaves&);
 };
 
-#define ETCH_CASE(rule, fires, refuses) \
-    {rule, [](leaves& l) -> expr { return fires; }, [](leaves& l) -> expr { return refuses; }}
+#define ETCH_CASE(rule, fires, refuses)                                                                              \
+    {                                                                                                                \
+        rule, [](leaves& l) -> expr { return fires; }, [](leaves& l) -> expr { return refuses; }                     \
+    }
 
 const rule_case cases[] = {
     ETCH_CASE("remove_marker", identity(l.x), -l.x),
@@ -49,7 +51,7 @@ const rule_case cases[] = {
     ETCH_CASE("constant_folding", l.constant(NAN) < l.constant(9), exp(l.constant(9))),
     ETCH_CASE("constant_folding", cast(l.constant(-2.5), dtype::int32), cast(l.constant(3e9), dtype::int32)),
     ETCH_CASE("same_operands", maximum(l.x, l.x), maximum(l.x, l.y)),
-    ETCH_CASE("same_operands", l.c && l.c, l.c || l.d),
+    ETCH_CASE("same_operands", l.c&& l.c, l.c || l.d),
     ETCH_CASE("add_zero", l.x + 0, l.x + 1),
     ETCH_CASE("add_zero", 0 + l.i, l.i + 1),
     ETCH_CASE("add_negative", l.x + -l.y, l.x + l.y),
@@ -59,15 +61,15 @@ const rule_case cases[] = {
     ETCH_CASE("subtract_negative", l.x - -l.y, -l.x - l.y),
     ETCH_CASE("subtract_itself_integer", l.i - l.i, l.x - l.x),
     ETCH_CASE("multiply_by_one", l.x * 1, l.x * 2),
-    ETCH_CASE("multiply_by_one", -1 * l.x, l.x * l.row),
+    ETCH_CASE("multiply_by_one", -1 * l.x, l.x* l.row),
     ETCH_CASE("multiply_by_zero_integer", 0 * l.i, 0 * l.x),
-    ETCH_CASE("multiply_by_itself", l.x * l.x, l.x * l.y),
+    ETCH_CASE("multiply_by_itself", l.x* l.x, l.x* l.y),
     ETCH_CASE("divide_by_one", l.x / 1, 1 / l.x),
     ETCH_CASE("divide_by_one", l.x / -1, l.x / 2),
     ETCH_CASE("divide_into_one", 1 / l.x, 2 / l.x),
     ETCH_CASE("divide_by_power_of_two", l.x / 8, l.x / 10),
     ETCH_CASE("divide_by_power_of_two", l.x / -0.25, l.x / 0),
-    ETCH_CASE("negatives_cancel", -l.x * -l.y, -l.x * l.y),
+    ETCH_CASE("negatives_cancel", -l.x * -l.y, -l.x* l.y),
     ETCH_CASE("negatives_cancel", -l.x / -l.y, l.x / -l.y),
     ETCH_CASE("negative_twice", -(-l.x), -abs(l.x)),
     ETCH_CASE("power_trivial", power(l.x, 1), power(l.x, 2)),
@@ -75,7 +77,7 @@ const rule_case cases[] = {
     ETCH_CASE("power_small", power(l.x, 2), power(l.x, 0.5)),
     ETCH_CASE("power_small", power(l.x, -1), power(l.x, 3)),
     ETCH_CASE("not_twice", !!l.c, !l.c),
-    ETCH_CASE("logic_with_constant", l.c && constant<bool>(l.g, {}, {true}), l.c && l.d),
+    ETCH_CASE("logic_with_constant", l.c&& constant<bool>(l.g, {}, {true}), l.c&& l.d),
     ETCH_CASE("compare_with_itself", equal(l.i, l.i), equal(l.x, l.x)),
     ETCH_CASE("compare_with_itself", l.i < l.i, l.i < 2 * l.i),
     ETCH_CASE("where_constant", where(constant<bool>(l.g, {}, {true}), l.x, l.y), where(l.c, l.x, l.y)),
@@ -95,7 +97,8 @@ const rule_case cases[] = {
     ETCH_CASE("transpose_twice", transpose(transpose(l.x)), transpose(l.x)),
     ETCH_CASE("transpose_twice", transpose(transpose(expand_dims(l.x, 0), {1, 2, 0}), {1, 2, 0}), transpose(l.x)),
     ETCH_CASE("unit_axes_twice", squeeze(expand_dims(l.x, 1), 1), expand_dims(l.x, 1)),
-    ETCH_CASE("unit_axes_twice", expand_dims(expand_dims(l.x, 1), 0), squeeze(slice(l.x, {etch::all, etch::range(0, 1)}), 1)),
+    ETCH_CASE("unit_axes_twice", expand_dims(expand_dims(l.x, 1), 0),
+              squeeze(slice(l.x, {etch::all, etch::range(0, 1)}), 1)),
     ETCH_CASE("unit_axes_twice", expand_dims(squeeze(expand_dims(l.x, 0), 0), 0), expand_dims(-l.x, 1)),
     ETCH_CASE("view_of_broadcast", transpose(broadcast_to(l.row, {l.n, 4})), transpose(l.x)),
     ETCH_CASE("view_of_broadcast", expand_dims(broadcast_to(l.row, {l.n, 4}), 1), expand_dims(l.x, 1)),
@@ -132,7 +135,8 @@ const rule_case cases[] = {
     ETCH_CASE("sum_of_negative", sum(-l.x, 0), sum(abs(l.x), 0)),
     ETCH_CASE("one_hot_sum", sum(where(one_hot(l.label, 5, dtype::boolean), -l.s, 0), -1),
               sum(where(one_hot(l.label, 4, dtype::boolean), l.x, 0), -1)),
-    ETCH_CASE("one_hot_sum", sum(where(detail::is_index("test", l.label, l.n), expand_dims(slice(l.x, {etch::all, 0}), -1), 0)),
+    ETCH_CASE("one_hot_sum",
+              sum(where(detail::is_index("test", l.label, l.n), expand_dims(slice(l.x, {etch::all, 0}), -1), 0)),
               sum(where(detail::is_index("test", l.label, 4), l.s, 1), -1)),
     ETCH_CASE("one_hot_sum", sum(where(detail::is_index("test", l.label, 4), l.s, 0), -1),
               sum(where(equal(expand_dims(l.label, -1), iota(l.g, {1, 4}, 1)), l.s, 0), -1)),
@@ -414,7 +418,8 @@ constexpr std::size_t simplified_nodes(int layers) {
     expr_list parameters;
     for (int i = 0; i < layers; ++i) {
         auto guard = g.scope("layer", i);
-        expr w = g.param<float>("w", {16, 16}, zeros_of_any_shape{}), b = g.param<float>("b", {16}, zeros_of_any_shape{});
+        expr w = g.param<float>("w", {16, 16}, zeros_of_any_shape{}),
+             b = g.param<float>("b", {16}, zeros_of_any_shape{});
         parameters.push_back(w);
         parameters.push_back(b);
         h = relu(matmul(h, w) + b);

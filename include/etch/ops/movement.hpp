@@ -68,14 +68,14 @@ template <class Row> constexpr expr view(expr x, const words& a) {
 }
 }  // namespace detail
 
-struct view : any_row {
+struct any_view : any_row {
     static constexpr int arity = 1;
     static constexpr op_class kind = op_class::view;
     static constexpr int cost = 0;
     static constexpr std::string_view cuda = "";  // becomes part of the index
 };
 
-struct transpose_row : view {  // {the operand's axis for each axis of the result}
+struct transpose_row : any_view {  // {the operand's axis for each axis of the result}
     static constexpr std::string_view name = "transpose";
     static constexpr type infer(inference& i) {
         type t = i.operand(0), r = t;
@@ -126,7 +126,7 @@ constexpr expr matrix_transpose(const operand& x) {
     return transpose(x, axes(order));
 }
 
-struct expand_dims_row : view {  // {axes of the result that are new, sorted}
+struct expand_dims_row : any_view {  // {axes of the result that are new, sorted}
     static constexpr std::string_view name = "expand_dims";
     static constexpr type infer(inference& i) {
         type t = i.operand(0), r{t.element, 0, {}};
@@ -142,7 +142,7 @@ struct expand_dims_row : view {  // {axes of the result that are new, sorted}
     }
     template <class E> static constexpr E derivative(const pullback<E>& p);
 };
-struct squeeze_row : view {  // {axes of the operand that go, sorted}
+struct squeeze_row : any_view {  // {axes of the operand that go, sorted}
     static constexpr std::string_view name = "squeeze";
     static constexpr type infer(inference& i) {
         type t = i.operand(0), r{t.element, 0, {}};
@@ -200,7 +200,7 @@ constexpr expr squeeze(const operand& x, const axes& which = {}) {
     return detail::view<squeeze_row>({&g, x.id}, a);
 }
 
-struct broadcast_to_row : view {  // {extents}; the operand has the same rank and 1 where they differ
+struct broadcast_to_row : any_view {  // {extents}; the operand has the same rank and 1 where they differ
     static constexpr std::string_view name = "broadcast_to";
     static constexpr type infer(inference& i) {
         type t = i.operand(0);
@@ -251,7 +251,7 @@ constexpr expr broadcast_to(const operand& x, std::initializer_list<dim> shape) 
     return broadcast_to(x, std::span<const dim>(shape.begin(), shape.size()));
 }
 
-struct slice_row : view {  // {start, step, length} for each axis; start and length are extents
+struct slice_row : any_view {  // {start, step, length} for each axis; start and length are extents
     static constexpr std::string_view name = "slice";
     static constexpr type infer(inference& i) {
         type t = i.operand(0);

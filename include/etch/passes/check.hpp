@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The first mistake of a constexpr model as the compiler's first error. Before: a model, any constant
-// that can be called. After: nothing, or one error line with the whole sentence. It stands before
-// every other pass, since the graph of a mistaken model has holes. What users touch begins with
+// The first mistake of a constexpr model as the compiler's first error. Before: a model, any
+// constant that can be called. After: nothing, or one error line with the whole sentence. It stands
+// before every other pass, since the graph of a mistaken model has holes. What users touch begins with
 //     static_assert(etch::is_correct<model>);
 // which runs the model once; what runs the model itself keeps the graph's sentence and begins with
 //     static_assert(etch::detail::reported<found>);  // static constexpr sentence found{...};

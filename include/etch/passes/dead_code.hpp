@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Removal of what no call needs. Before: any graph. After: an equal program whose nodes all lead to an output or to an
-// update; inputs and parameters stay, with their numbers. Passes that rewrite leave what they replaced behind and end
-// with this one. The copying of single nodes is here too, since every pass that rebuilds a program shares it.
+// Removal of what no call needs. Before: any graph. After: an equal program whose nodes all lead to an output or to
+// an update; inputs and parameters stay, with their numbers. Passes that rewrite leave what they replaced behind and
+// end with this one. The copying of single nodes is here too, since every pass that rebuilds a program shares it.
 #pragma once
 #include <etch/ops/table.hpp>
 
@@ -122,14 +122,20 @@ struct copier {
         }
         auto captured = captured_values(to, l.loop(), body);
         operands.insert(operands.end(), captured.begin(), captured.end());
-        words a{l.loop(), l.reverse() ? 1 : 0, l.steps().code, std::ssize(slices), l.carries(),
-                std::ssize(kept) - l.carries(), std::ssize(captured)};
+        words a{l.loop(),
+                l.reverse() ? 1 : 0,
+                l.steps().code,
+                std::ssize(slices),
+                l.carries(),
+                std::ssize(kept) - l.carries(),
+                std::ssize(captured)};
         a.insert(a.end(), slices.begin(), slices.end());
         a.insert(a.end(), carries.begin(), carries.end());
         a.insert(a.end(), body.begin(), body.end());
         for (int v : kept) results.push_back(from.type_of(v));
         int first = to.append(n.op, operands, a, results, n.loop);
-        for (std::size_t k = 0; k < kept.size(); ++k) now[static_cast<std::size_t>(kept[k])] = first + static_cast<int>(k);
+        for (std::size_t k = 0; k < kept.size(); ++k)
+            now[static_cast<std::size_t>(kept[k])] = first + static_cast<int>(k);
     }
     /// Inputs, outputs, parameters and the key, as values of `to`.
     constexpr void copy_interface() {

@@ -122,9 +122,12 @@ private:
                 return;
             }
             t << ' ';
-            if (is_floating(d)) print_number(t, number_of(d, a[i]));
-            else if (is_boolean(d)) t << (a[i] != 0 ? "true" : "false");
-            else t << a[i];
+            if (is_floating(d))
+                print_number(t, number_of(d, a[i]));
+            else if (is_boolean(d))
+                t << (a[i] != 0 ? "true" : "false");
+            else
+                t << a[i];
         }
     }
 };
@@ -173,12 +176,12 @@ private:
 
     constexpr void label(const entry& e) {
         switch (e.as) {
-            case role::none: return;
-            case role::slice: t << "%" << e.number << " in "; return;
-            case role::carry: t << "%" << e.number << " from "; return;
-            case role::captured: t << "reads "; return;
-            case role::next: t << "%" << e.number << " becomes "; return;
-            case role::stacked: t << "stacks "; return;
+        case role::none: return;
+        case role::slice: t << "%" << e.number << " in "; return;
+        case role::carry: t << "%" << e.number << " from "; return;
+        case role::captured: t << "reads "; return;
+        case role::next: t << "%" << e.number << " becomes "; return;
+        case role::stacked: t << "stacks "; return;
         }
     }
     constexpr void push_children(const node& n, int indent) {
@@ -188,9 +191,12 @@ private:
             loop_view l{g.attributes(n)};
             for (int k = 0; k < n.operands.count; ++k) {
                 int u = operands[static_cast<std::size_t>(k)];
-                if (k < l.sequences()) todo.push_back({u, indent, role::slice, l.slice(k)});
-                else if (k < l.sequences() + l.carries()) todo.push_back({u, indent, role::carry, l.at(k)});
-                else todo.push_back({u, indent, role::captured, 0});
+                if (k < l.sequences())
+                    todo.push_back({u, indent, role::slice, l.slice(k)});
+                else if (k < l.sequences() + l.carries())
+                    todo.push_back({u, indent, role::carry, l.at(k)});
+                else
+                    todo.push_back({u, indent, role::captured, 0});
             }
             for (int c = 0; c < l.carries(); ++c) todo.push_back({l.next(c), indent, role::next, l.carry(c)});
             for (int s = 0; s < l.stacks(); ++s) todo.push_back({l.stacked(s), indent, role::stacked, 0});
@@ -236,7 +242,8 @@ constexpr void dot_text(text& t, const graph& g, std::span<const char> live) {
         loop_view l{g.attributes(n)};
         for (int k = l.sequences() + l.carries(); k < l.sequences() + 2 * l.carries() + l.stacks(); ++k)
             if (live[static_cast<std::size_t>(l.at(k))])
-                t << "  n" << g.values[static_cast<std::size_t>(l.at(k))].node << " -> n" << i << " [style=dashed];\n";
+                t << "  n" << g.values[static_cast<std::size_t>(l.at(k))].node << " -> n" << i
+                  << " [style=dashed];\n";
     }
     for (const auto& o : g.outputs) {
         if (!live[static_cast<std::size_t>(o.value)]) continue;
@@ -301,10 +308,13 @@ constexpr text dot_text(const graph& g) {
 }
 
 inline std::string debugprint(expr x) {
-    return x.valid() ? std::string(debugprint_text(*x.g, x.id).view()) : std::string("a value that a mistake made impossible\n");
+    return x.valid() ? std::string(debugprint_text(*x.g, x.id).view())
+                     : std::string("a value that a mistake made impossible\n");
 }
 inline std::string debugprint(const graph& g) { return std::string(debugprint_text(g).view()); }
-inline std::string to_dot(expr x) { return x.valid() ? std::string(dot_text(*x.g, x.id).view()) : std::string("digraph etch {\n}\n"); }
+inline std::string to_dot(expr x) {
+    return x.valid() ? std::string(dot_text(*x.g, x.id).view()) : std::string("digraph etch {\n}\n");
+}
 inline std::string to_dot(const graph& g) { return std::string(dot_text(g).view()); }
 
 }  // namespace etch

@@ -21,11 +21,15 @@ public:
     constexpr memory_planner(program& p, memory_options o) : out(p), options(o) {}
 
     constexpr void run() {
+        list_accesses();
         epilogues();
+        list_accesses();
         times();
         updates_in_place();
+        list_accesses();
         times();
         reuse();
+        list_accesses();
         times();
     }
 
@@ -33,6 +37,38 @@ private:
     program& out;
     memory_options options;
     int clock = 0;
+
+    /// That a step reads or writes a storage; part is -1 where the step does it itself.
+    struct access {
+        int storage, step, part;
+        bool writes;
+    };
+    std::vector<std::vector<access>> by_root;  // of each storage and of those that lie over it
+
+    constexpr void list_accesses() {
+        by_root.assign(out.storages.size(), {});
+        for (std::size_t i = 0; i < out.steps.size(); ++i) {
+            const step s = out.steps[i];
+            auto add = [&](int k, bool writes, int part) {
+                by_root[at(root(k))].push_back({k, static_cast<int>(i), part, writes});
+                if (out.storages[at(k)].where == place::slice)
+                    by_root[at(root(out.storages[at(k)].index))].push_back({k, static_cast<int>(i), part, writes});
+            };
+            for (int p = s.parts.first; p < s.parts.first + s.parts.count; ++p)
+                part_storages(out.parts[at(p)], [&](int k, bool writes) { add(k, writes, p); });
+            if (s.kind == step_kind::gemm) {
+                const matrix_product& m = out.gemms[at(s.index)];
+                add(m.a, false, -1);
+                add(m.b, false, -1);
+                add(m.c, true, -1);
+                if (m.epilogue >= 0)
+                    part_storages(out.parts[at(m.epilogue)], [&](int k, bool writes) { add(k, writes, m.epilogue); });
+            } else if (s.kind == step_kind::copy) {
+                add(out.copies[at(s.index)].from, false, -1);
+                add(out.copies[at(s.index)].to, true, -1);
+            }
+        }
+    }
 
     constexpr int root(int s) const {
         while (out.storages[at(s)].alias >= 0) s = out.storages[at(s)].alias;
@@ -106,15 +142,8 @@ private:
         }
     }
     constexpr bool used_outside(int s, range_of body) const {
-        for (std::size_t i = 0; i < out.steps.size(); ++i) {
-            if (static_cast<int>(i) >= body.first && static_cast<int>(i) < body.first + body.count) continue;
-            bool found = false;
-            step_storages(out.steps[i], [&](int k, bool) {
-                if (root(k) == s) found = true;
-                if (out.storages[at(k)].where == place::slice && root(out.storages[at(k)].index) == s) found = true;
-            });
-            if (found) return true;
-        }
+        for (const auto& a : by_root[at(s)])
+            if (a.step < body.first || a.step >= body.first + body.count) return true;
         for (const auto& o : out.outputs)
             if (root(o.storage) == s) return true;
         return false;
@@ -123,34 +152,28 @@ private:
     // ---- epilogues ----------------------------------------------------------------------------------------------
     /// A kernel that does nothing but go on with one product's result, point by point, becomes that product's epilogue.
     constexpr void epilogues() {
-        std::vector<int> readers(out.storages.size(), 0);
-        for (const auto& s : out.steps)
-            step_storages(s, [&](int k, bool writes) { readers[at(k)] += writes ? 0 : 1; });
-        for (const auto& o : out.outputs) ++readers[at(o.storage)];
+        std::vector<char> is_output(out.storages.size(), 0);
+        for (const auto& o : out.outputs) is_output[at(o.storage)] = 1;
         for (std::size_t i = 0; i < out.steps.size(); ++i) {
             if (out.steps[i].kind != step_kind::gemm) continue;
             matrix_product& m = out.gemms[at(out.steps[i].index)];
-            if (out.storages[at(m.c)].where != place::arena || readers[at(m.c)] != 1) continue;
-            for (auto j = i + 1; j < out.steps.size(); ++j) {
-                step& s = out.steps[j];
-                bool reads = false, ready = true;
-                step_storages(s, [&](int k, bool writes) {
-                    reads = reads || (k == m.c && !writes);
-                    if (writes && out.storages[at(k)].where == place::state) ready = false;
-                });
-                if (!reads) continue;
-                for (auto between = i; between < j && ready; ++between)  // all else that it reads was there before
-                    step_storages(out.steps[between], [&](int w, bool writes) {
-                        if (!writes || w == m.c) return;
-                        step_storages(s, [&](int k, bool also) { ready = ready && (also || root(k) != root(w)); });
-                    });
-                if (ready && s.kind == step_kind::kernel && s.parts.count == 1 &&
-                    follows(out.parts[at(s.parts.first)], m)) {
-                    m.epilogue = s.parts.first;
-                    s.parts.count = 0;
-                }
-                break;
-            }
+            if (out.storages[at(m.c)].where != place::arena || is_output[at(m.c)] || by_root[at(m.c)].size() != 2)
+                continue;  // written by the product, read once
+            const access reader = by_root[at(m.c)][0].writes ? by_root[at(m.c)][1] : by_root[at(m.c)][0];
+            step& s = out.steps[at(reader.step)];
+            if (reader.writes || s.kind != step_kind::kernel || s.parts.count != 1 ||
+                !follows(out.parts[at(s.parts.first)], m))
+                continue;
+            bool ready = reader.step > static_cast<int>(i);
+            part_storages(out.parts[at(s.parts.first)], [&](int k, bool writes) {
+                if (writes && out.storages[at(k)].where == place::state) ready = false;
+                for (const auto& w : by_root[at(root(k))])  // all else that it reads was there before
+                    if (!writes && k != m.c && w.writes && w.step >= static_cast<int>(i) && w.step < reader.step)
+                        ready = false;
+            });
+            if (!ready) continue;
+            m.epilogue = s.parts.first;
+            s.parts.count = 0;
         }
         // Steps that became epilogues vanish.
         auto gone = [](const step& s) { return s.kind == step_kind::kernel && s.parts.count == 0; };
@@ -225,35 +248,11 @@ private:
         }
         return true;
     }
-    /// The part of a step that writes s, if only one does.
-    constexpr const part* writer(const step& k, int s) const {
-        const part* found = nullptr;
-        int count = 0;
-        auto look = [&](int p) {
-            bool writes = false;
-            part_storages(out.parts[at(p)], [&](int t, bool w) { writes = writes || (w && t == s); });
-            if (writes) {
-                found = &out.parts[at(p)];
-                ++count;
-            }
-        };
-        for (int i = 0; i < k.parts.count; ++i) look(k.parts.first + i);
-        if (k.kind == step_kind::gemm && out.gemms[at(k.index)].epilogue >= 0) look(out.gemms[at(k.index)].epilogue);
-        return count == 1 ? found : nullptr;
-    }
-    /// Whether no other part of the step reads s.
-    constexpr bool read_only_by(const step& k, const part& p, int s) const {
-        bool others = false;
-        for (int i = 0; i < k.parts.count; ++i) {
-            const part& q = out.parts[at(k.parts.first + i)];
-            if (&q == &p) continue;
-            part_storages(q, [&](int t, bool) { others = others || root(t) == root(s); });
-        }
-        if (k.kind == step_kind::gemm) {
-            const matrix_product& m = out.gemms[at(k.index)];
-            others = others || root(m.a) == root(s) || root(m.b) == root(s);
-        }
-        return !others;
+    /// Whether part p, and the step itself, are all of the step that touches s.
+    constexpr bool touched_only_by(int step_index, int p, int s, bool step_too) const {
+        for (const auto& a : by_root[at(root(s))])
+            if (a.step == step_index && a.part != p && !(step_too && a.part < 0 && a.writes)) return false;
+        return true;
     }
     constexpr bool checks(const step& k) const {
         for (int i = 0; i < k.parts.count; ++i) {
@@ -268,6 +267,11 @@ private:
     /// An update's value is written where the parameter lies, if the old value is read at most where it is overwritten.
     constexpr void updates_in_place() {
         if (!options.in_place) return;
+        int last_check = -1, last_loop = -1;  // steps after which nothing can fail, and nothing is repeated
+        for (int i = out.top[0]; i < out.top[0] + out.top[1]; ++i) {
+            if (checks(out.steps[at(i)])) last_check = i;
+            if (out.steps[at(i)].kind == step_kind::loop) last_loop = i;
+        }
         for (int i = 0; i < out.top[1]; ++i) {
             step& k = out.steps[at(out.top[0] + i)];
             if (k.kind != step_kind::copy) continue;
@@ -275,24 +279,21 @@ private:
             if (out.storages[at(c.to)].where != place::state || out.storages[at(c.from)].where != place::arena ||
                 out.storages[at(c.from)].alias >= 0)
                 continue;
-            int made = -1, writers = 0, last_read = -1;
-            for (int j = 0; j < out.top[1]; ++j) {
-                bool writes = false, reads = false;
-                step_storages(out.steps[at(out.top[0] + j)], [&](int s, bool w) {
-                    writes = writes || (w && root(s) == c.from);
-                    reads = reads || (!w && root(s) == c.to);
-                });
-                if (writes) {
-                    made = j;
+            const access* made = nullptr;
+            int writers = 0, last_read = -1;
+            for (const auto& a : by_root[at(c.from)])
+                if (a.writes) {
+                    made = &a;
                     ++writers;
                 }
-                if (reads) last_read = j;
-            }
-            if (made < 0 || writers != 1 || last_read > made || has_loops_after(made)) continue;
-            const step& maker = out.steps[at(out.top[0] + made)];
-            const part* p = writer(maker, c.from);
-            if (maker.kind != step_kind::kernel || !p || checks(maker) || later_checks(made)) continue;
-            if (last_read == made && (!over(*p, c.to, c.from) || !read_only_by(maker, *p, c.to))) continue;
+            for (const auto& a : by_root[at(c.to)])
+                if (!a.writes) last_read = std::max(last_read, a.step);
+            if (writers != 1 || made->part < 0 || made->step < out.top[0] || last_read > made->step) continue;
+            if (made->step <= last_check || made->step <= last_loop) continue;
+            if (out.steps[at(made->step)].kind != step_kind::kernel) continue;
+            if (last_read == made->step && (!over(out.parts[at(made->part)], c.to, c.from) ||
+                                            !touched_only_by(made->step, made->part, c.to, false)))
+                continue;
             out.storages[at(c.from)].alias = c.to;
             k.parts.count = -1;  // marks the copy as done
         }
@@ -304,16 +305,6 @@ private:
         out.steps.resize(at(out.top[0]));  // the top steps are the last ones
         out.steps.insert(out.steps.end(), kept.begin(), kept.end());
         out.top[1] = static_cast<int>(kept.size());
-    }
-    constexpr bool has_loops_after(int made) const {
-        for (int j = made; j < out.top[1]; ++j)
-            if (out.steps[at(out.top[0] + j)].kind == step_kind::loop) return true;
-        return false;
-    }
-    constexpr bool later_checks(int made) const {
-        for (int j = made + 1; j < out.top[1]; ++j)
-            if (checks(out.steps[at(out.top[0] + j)])) return true;
-        return false;
     }
     /// A kernel's result takes the place of an operand that it is the last to read.
     constexpr void reuse() {
@@ -329,24 +320,30 @@ private:
                 ++clock;
                 continue;
             }
-            std::vector<int> written, read;
-            step_storages(k, [&](int s, bool w) { (w ? written : read).push_back(s); });
-            for (int to : written) {
-                storage& t = out.storages[at(to)];
-                const part* p = writer(k, to);
-                if (t.where != place::arena || t.alias >= 0 || t.first != now || !p) continue;
-                for (int from : read) {
-                    int f = root(from);
-                    const storage& s = out.storages[at(f)];
-                    bool free = s.where == place::arena && s.last == now && s.first < now && f != to;
-                    if (k.kind == step_kind::gemm && f == root(out.gemms[at(k.index)].c))
-                        free = s.where == place::arena && s.last == now && f != to;
-                    if (!free || !(s.size == t.size) || row_of(s.element).bytes != row_of(t.element).bytes) continue;
-                    if (!over(*p, from, to) || !read_only_by(k, *p, from)) continue;
-                    t.alias = f;
-                    out.storages[at(f)].last = t.last;
-                    break;
-                }
+            const matrix_product* product = k.kind == step_kind::gemm ? &out.gemms[at(k.index)] : nullptr;
+            range_of parts = product ? range_of{product->epilogue, product->epilogue < 0 ? 0 : 1} : k.parts;
+            for (int q = parts.first; q < parts.first + parts.count; ++q) reuse_in_part(r.first + i, q, now, product);
+        }
+    }
+    constexpr void reuse_in_part(int step_index, int q, int now, const matrix_product* product) {
+        const part& p = out.parts[at(q)];
+        std::vector<int> written, read;
+        part_storages(p, [&](int s, bool w) { (w ? written : read).push_back(s); });
+        for (int to : written) {
+            storage& t = out.storages[at(to)];
+            if (t.where != place::arena || t.alias >= 0 || t.first != now) continue;
+            if (!touched_only_by(step_index, q, to, false)) continue;
+            for (int from : read) {
+                int f = root(from);
+                const storage& s = out.storages[at(f)];
+                bool result = product && f == root(product->c);
+                bool free = s.where == place::arena && s.last == now && (s.first < now || result) && f != to;
+                if (!free || !(s.size == t.size) || row_of(s.element).bytes != row_of(t.element).bytes) continue;
+                if (!over(p, from, to) || !touched_only_by(step_index, q, from, result)) continue;
+                t.alias = f;
+                out.storages[at(f)].last = t.last;
+                by_root[at(f)].insert(by_root[at(f)].end(), by_root[at(to)].begin(), by_root[at(to)].end());
+                break;
             }
         }
     }

@@ -142,8 +142,8 @@ template <auto model, plan_options options, program_sizes room> constexpr roomy_
     graph g;
     model(g);
     r.mistake = sentence(g.first_mistake.view());
-    if (g.failed()) return r;
-    program p = make_program(g, options);
+    graph nothing;  // stands for a mistaken model, so that no other error follows
+    program p = make_program(g.failed() ? nothing : g, options);
     each_array(r.used, p, [](std::size_t& to, const auto& from) { to = from.size(); });
     each_array(r.arrays, p, [&](auto& to, const auto& from) {
         if (from.size() > to.size()) r.fits = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The rules of passes/simplify.hpp as one table: a name, when the rule is right, the ops at whose results it is tried,
-// and the rewriting. The formula of each stands above its function in rules/. The first rule that applies wins: cheap
-// and exact ones come first.
+// The rules of passes/simplify.hpp as one table: a name, when the rule is right, the ops at whose results it is
+// tried, and the rewriting. The formula of each stands above its function in rules/. The first rule that applies
+// wins: cheap and exact ones come first.
 #pragma once
 #include <etch/passes/rules/arithmetic.hpp>
 #include <etch/passes/rules/constants.hpp>
@@ -62,7 +62,8 @@ inline constexpr auto rule_table = [] {
         {"not_twice", exact, on<logical_not_row>(), not_twice},
         {"logic_with_constant", exact, on<logical_and_row, logical_or_row>(), logic_with_constant},
         {"compare_with_itself", exact,
-         on<equal_row, not_equal_row, less_row, less_equal_row, greater_row, greater_equal_row>(), compare_with_itself},
+         on<equal_row, not_equal_row, less_row, less_equal_row, greater_row, greater_equal_row>(),
+         compare_with_itself},
         {"where_constant", exact, on<where_row>(), where_constant},
         {"where_same", exact, on<where_row>(), where_same},
         {"where_not", exact, on<where_row>(), where_not},

@@ -48,9 +48,7 @@ private:
         return r.first >= 0 && r.count >= 0 && static_cast<std::size_t>(r.first + r.count) <= size;
     }
     constexpr bool is_value(int v) const { return v >= 0 && v < std::ssize(g.values); }
-    constexpr bool is_extent(extent e) const {
-        return e.is_static() || e.polynomial() < std::ssize(g.polynomials);
-    }
+    constexpr bool is_extent(extent e) const { return e.is_static() || e.polynomial() < std::ssize(g.polynomials); }
 
     constexpr bool pools() {
         int next = 0;
@@ -59,7 +57,8 @@ private:
             if (n.op >= op_count) return refuse(i, "no such op");
             if (!lies_in(n.operands, g.operand_pool.size()) || !lies_in(n.attributes, g.attribute_pool.size()))
                 return refuse(i, "its pools do not hold its operands and attributes");
-            if (n.results.first != next || n.results.count < 1) return refuse(i, "its results are not the next values");
+            if (n.results.first != next || n.results.count < 1)
+                return refuse(i, "its results are not the next values");
             next += n.results.count;
             if (next > std::ssize(g.values)) return refuse(i, "its results are not there");
             for (int r = 0; r < n.results.count; ++r) {
@@ -73,8 +72,10 @@ private:
         if (next != std::ssize(g.values)) return refuse(text{} << "values without a node");
         for (const type& t : g.types)
             for (int axis = 0; axis < max_rank; ++axis) {
-                if (t.rank < 0 || t.rank > max_rank || !is_extent(t[axis])) return refuse(text{} << "a type is broken");
-                if (axis >= t.rank && t[axis].code != 0) return refuse(text{} << "a type has extents beyond its rank");
+                if (t.rank < 0 || t.rank > max_rank || !is_extent(t[axis]))
+                    return refuse(text{} << "a type is broken");
+                if (axis >= t.rank && t[axis].code != 0)
+                    return refuse(text{} << "a type has extents beyond its rank");
             }
         return true;
     }
@@ -114,11 +115,11 @@ private:
         }
         bool taken = true;
         switch (row_of(n).takes) {
-            case accepts::floating: taken = is_floating(d); break;
-            case accepts::number: taken = !is_boolean(d); break;
-            case accepts::boolean: taken = is_boolean(d); break;
-            case accepts::integer: taken = is_integer(d); break;
-            case accepts::any: break;
+        case accepts::floating: taken = is_floating(d); break;
+        case accepts::number: taken = !is_boolean(d); break;
+        case accepts::boolean: taken = is_boolean(d); break;
+        case accepts::integer: taken = is_integer(d); break;
+        case accepts::any: break;
         }
         return taken || refuse(i, "it does not take operands of that dtype");
     }
@@ -193,7 +194,8 @@ private:
         if (op == op_of<iota_row>()) return type_and(a, 1) && a.back() >= 0 && a.back() < a[1];
         if (op == op_of<constant_row>()) {
             std::size_t elements = 1;
-            if (a.size() < 2 || a[1] < 0 || a[1] > max_rank || a.size() < 2 + static_cast<std::size_t>(a[1])) return false;
+            if (a.size() < 2 || a[1] < 0 || a[1] > max_rank || a.size() < 2 + static_cast<std::size_t>(a[1]))
+                return false;
             for (std::size_t k = 0; k < static_cast<std::size_t>(a[1]); ++k) {
                 if (a[2 + k] < 0) return false;
                 elements *= static_cast<std::size_t>(a[2 + k]);
@@ -202,14 +204,16 @@ private:
         }
         if (op == op_of<dot_row>()) {
             type u = g.type_of(operands[1]);
-            if (t.rank < 2 || u.rank != t.rank || t.element != u.element || !(t[t.rank - 1] == u[u.rank - 2])) return false;
+            if (t.rank < 2 || u.rank != t.rank || t.element != u.element || !(t[t.rank - 1] == u[u.rank - 2]))
+                return false;
             for (int axis = 0; axis < t.rank - 2; ++axis)
                 if (!(t[axis] == u[axis])) return false;
             return a.empty();
         }
         return true;
     }
-    /// start, step and length: of a slice inside of an axis, of a pad around one. Symbolic bounds are a call's to check.
+    /// start, step and length: of a slice inside of an axis, of a pad around one. Symbolic bounds are a call's to
+    /// check.
     constexpr bool steps_inside(std::span<const std::int64_t> s, extent axis, bool pads) const {
         for (extent e : {extent{s[0]}, extent{s[2]}})
             if (!is_extent(e)) return false;
@@ -280,16 +284,19 @@ private:
         return true;
     }
 
-    // ---- the interface ----------------------------------------------------------------------------------------------
+    // ---- the interface --------------------------------------------------------------------------------------------
     constexpr bool leaf_with(int v, op_id op, std::size_t index) const {
-        return is_value(v) && g.node_of(v).op == op && g.attributes(g.node_of(v)).back() == static_cast<std::int64_t>(index);
+        return is_value(v) && g.node_of(v).op == op &&
+               g.attributes(g.node_of(v)).back() == static_cast<std::int64_t>(index);
     }
     constexpr bool interface() {
         for (std::size_t k = 0; k < g.inputs.size(); ++k)
-            if (!leaf_with(g.inputs[k].value, op_of<input_row>(), k)) return refuse(text{} << "input " << k << " is not one");
+            if (!leaf_with(g.inputs[k].value, op_of<input_row>(), k))
+                return refuse(text{} << "input " << k << " is not one");
         for (std::size_t k = 0; k < g.parameters.size(); ++k) {
             const auto& p = g.parameters[k];
-            if (!leaf_with(p.value, op_of<parameter_row>(), k)) return refuse(text{} << "parameter " << k << " is not one");
+            if (!leaf_with(p.value, op_of<parameter_row>(), k))
+                return refuse(text{} << "parameter " << k << " is not one");
             if (p.update == -1) continue;
             if (!is_value(p.update) || g.node_of(p.update).loop >= 0 || !(g.type_of(p.update) == g.type_of(p.value)))
                 return refuse(text{} << "parameter " << g.name(p.name) << " cannot take its update");

@@ -191,43 +191,55 @@ template <class T>
 void multiply_vector(const T* x, std::int64_t across, std::int64_t along, const T* v, T* to, std::int64_t stride,
                      std::int64_t n, std::int64_t k) {
     using P = pack<T>;
-    constexpr int together = 4;
-    if (across == 1) {  // a row of x at a time, onto a few packs of results
-        for (std::int64_t i = 0; i < n; i += together * lanes) {
-            P sum[together] = {P(T(0)), P(T(0)), P(T(0)), P(T(0))};
-            int left = static_cast<int>(std::min<std::int64_t>(n - i, together * lanes));
-            for (std::int64_t l = 0; l < k; ++l) {
-                const T* row = x + i + l * along;
-                P s(v[l]);
-                if (left == together * lanes) {
-                    for (int p = 0; p < together; ++p) sum[p] = sum[p] + s * load(row + p * lanes);
-                } else {
-                    for (int p = 0; p * lanes < left; ++p)
-                        sum[p] = sum[p] + s * load(row + p * lanes, std::min(lanes, left - p * lanes));
-                }
+    const P zero(T(0));
+    if (across == 1) {  // rows of x, onto a few packs of results
+        std::int64_t i = 0;
+        for (; i + 4 * lanes <= n; i += 4 * lanes) {
+            P p = zero, q = zero, r = zero, s = zero;
+            const T* row = x + i;
+            for (std::int64_t l = 0; l < k; ++l, row += along) {
+                P factor(v[l]);
+                p = p + factor * load(row);
+                q = q + factor * load(row + lanes);
+                r = r + factor * load(row + 2 * lanes);
+                s = s + factor * load(row + 3 * lanes);
             }
-            for (int p = 0; p * lanes < left; ++p)
-                store_strided(sum[p], to + (i + p * lanes) * stride, stride, std::min(lanes, left - p * lanes));
+            store_strided(p, to + i * stride, stride);
+            store_strided(q, to + (i + lanes) * stride, stride);
+            store_strided(r, to + (i + 2 * lanes) * stride, stride);
+            store_strided(s, to + (i + 3 * lanes) * stride, stride);
+        }
+        for (; i < n; i += lanes) {
+            int count = static_cast<int>(std::min<std::int64_t>(lanes, n - i));
+            P p = zero;
+            for (std::int64_t l = 0; l < k; ++l) p = p + P(v[l]) * load(x + i + l * along, count);
+            store_strided(p, to + i * stride, stride, count);
         }
         return;
     }
-    for (std::int64_t i = 0; i < n; i += together) {  // a few rows at a time, each against v
-        int rows = static_cast<int>(std::min<std::int64_t>(n - i, together));
-        P sum[together] = {P(T(0)), P(T(0)), P(T(0)), P(T(0))};
-        const T* row[together];
-        for (int r = 0; r < together; ++r) row[r] = x + (i + std::min(r, rows - 1)) * across;
-        std::int64_t l = 0;
-        for (; l + lanes <= k; l += lanes) {
-            P s = load(v + l);
-            for (int r = 0; r < together; ++r) sum[r] = sum[r] + s * load(row[r] + l);
+    auto join = [](auto p, auto q) { return p + q; };
+    const std::int64_t whole = k - k % lanes;
+    const int rest = static_cast<int>(k - whole);
+    for (std::int64_t i = 0; i < n; i += 4) {  // four rows of x at a time, each against v
+        auto row = [&](std::int64_t r) { return x + std::min(i + r, n - 1) * across; };
+        const T *a = row(0), *b = row(1), *c = row(2), *d = row(3);
+        P p = zero, q = zero, r = zero, s = zero;
+        for (std::int64_t l = 0; l < whole; l += lanes) {
+            P factor = load(v + l);
+            p = p + factor * load(a + l);
+            q = q + factor * load(b + l);
+            r = r + factor * load(c + l);
+            s = s + factor * load(d + l);
         }
-        if (l < k) {
-            int rest = static_cast<int>(k - l);
-            P s = load(v + l, rest);
-            for (int r = 0; r < together; ++r) sum[r] = sum[r] + s * load(row[r] + l, rest);
+        if (rest > 0) {
+            P factor = load(v + whole, rest);
+            p = p + factor * load(a + whole, rest);
+            q = q + factor * load(b + whole, rest);
+            r = r + factor * load(c + whole, rest);
+            s = s + factor * load(d + whole, rest);
         }
-        for (int r = 0; r < rows; ++r)
-            to[(i + r) * stride] = fold(sum[r], [](auto p, auto q) { return p + q; });
+        T sums[4] = {fold(p, join), fold(q, join), fold(r, join), fold(s, join)};
+        for (int j = 0; j < std::min<std::int64_t>(4, n - i); ++j) to[(i + j) * stride] = sums[j];
     }
 }
 

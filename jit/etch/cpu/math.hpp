@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Functions of packs, under the names that rows of the op table call. float is computed in registers, mostly by Eigen's
-// packet math; double has exp, log and power in registers and the C library, lane by lane, for the rest.
+// Functions of packs, under the names that rows of the op table call. float is computed in registers, in part by Eigen's
+// packet math; so is double but for sin, cos, erf and power, which are the C library's, lane by lane. floor_divide and
+// remainder go lane by lane for every dtype.
+//
+// Errors in units of the last place, largest over all floats in steps of 100,003 and dense points around 0: float floor
+// and sqrt exact (sqrt as rounded), power 0.5, exp, log and erf 1, sin and cos 1.5, expm1 and log1p 2, tanh 4; double
+// exp, expm1 and log 2, log1p and tanh 4. Without FMA they are up to 1 more. At 0, -0, 1, infinities, nan and
+// beyond overflow values are the C library's. exp and power give denormal results and log takes denormal numbers;
+// a denormal float may be read as 0 by sin, cos, tanh.
 #pragma once
 #include <cmath>
 
@@ -53,7 +60,11 @@ template <class T> [[gnu::always_inline]] inline pack<T> abs(pack<T> x) {
 }
 
 template <class T> [[gnu::always_inline]] inline pack<T> floor(pack<T> x) {
-    return detail::by_eigen<T>([](const auto& a) __attribute__((always_inline)) { return a.floor(); }, x);
+    auto y = detail::by_eigen<T>([](const auto& a) __attribute__((always_inline)) { return a.floor(); }, x);
+#if defined(__SSE2__) && !defined(__SSE4_1__)
+    y = detail::with_sign(y, x);  // there, Eigen's floor of -0 is 0
+#endif
+    return y;
 }
 
 /// Rounded correctly.
@@ -151,7 +162,7 @@ template <class T> [[gnu::always_inline]] inline pack<T> expm1(pack<T> x) {
     auto e = detail::reduce_exp(x);
     P half = detail::scale(P(T(0.5)), e.n);  // half of 2^n, which may be too large itself
     P y = half * e.q + (half - P(T(0.5)));
-    y = select(half == P(std::numeric_limits<T>::infinity()), half, y + y);
+    y = select(half == P(std::numeric_limits<T>::infinity()) && x > P(T(0)), half, y + y);
     return select(abs(x) < P(T(0x1p-60)), x, y);
 }
 

@@ -54,7 +54,7 @@ inline pack<T> uniform_pack(std::uint64_t key, std::uint64_t step, std::uint32_t
     std::uint64_t block = first / static_cast<std::uint64_t>(per);
     int skip = static_cast<int>(first % static_cast<std::uint64_t>(per));
     using W = detail::vector<std::uint64_t, blocks>;
-    W number;
+    W number{};
     for (int i = 0; i < blocks; ++i) number[i] = block + static_cast<std::uint64_t>(i);
     W c[4] = {number & std::uint64_t{0xFFFFFFFFu}, number >> 32, W{} + std::uint64_t{ordinal},
               W{} + (step & 0xFFFFFFFFu)};

@@ -166,15 +166,16 @@ template <class T> argument argument_of(const T& x) {
     argument a;
     a.kind = kind_of<T>();
     if constexpr (!std::is_same_v<T, etch::tensor> && kind_of<T>() != argument_kind::number)
-        a.element = dtype_of<pointee_of<T>>;
+        a.element = etch::dtype_of<pointee_of<T>>;
     if constexpr (kind_of<T>() == argument_kind::number) {
         a.integral = std::is_integral_v<T>;
         if constexpr (std::is_same_v<T, bool>) a.element = dtype::boolean;
         else if constexpr (std::is_integral_v<T>) a.element = dtype::int64;
         else a.element = dtype::float64;
         if constexpr (std::is_integral_v<T>) {
-            if (!std::in_range<std::int64_t>(std::conditional_t<element_type<T>, std::int64_t, std::uint64_t>(x)))
-                throw mistake("call: a number is larger than int64 holds");
+            if constexpr (std::is_unsigned_v<T> && sizeof(T) == 8)
+                if (x > static_cast<T>(std::numeric_limits<std::int64_t>::max()))
+                    throw mistake("call: a number is larger than int64 holds");
             a.integer = static_cast<std::int64_t>(x);
         } else {
             a.real = static_cast<double>(x);

@@ -91,9 +91,9 @@ public:
     /// In the order in which they were made.
     std::vector<std::string> names() const {
         std::lock_guard lock(shared_->mutex);
-        std::vector<std::string> all;
-        for (const auto& e : shared_->entries) all.push_back(e.name);
-        return all;
+        std::vector<std::string> names;
+        for (const auto& e : shared_->entries) names.push_back(e.name);
+        return names;
     }
     bool contains(std::string_view name) const {
         std::lock_guard lock(shared_->mutex);

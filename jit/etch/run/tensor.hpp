@@ -147,8 +147,8 @@ public:
     void* bytes_data() const { return memory_ ? memory_->data() : nullptr; }
     template <class T> std::span<const T> as() const { return {data<T>(), static_cast<std::size_t>(size())}; }
     template <class T> std::vector<T> to_vector() const {
-        auto all = as<T>();
-        return {all.begin(), all.end()};
+        auto elements = as<T>();
+        return {elements.begin(), elements.end()};
     }
     /// The one element.
     template <class T> T item() const {

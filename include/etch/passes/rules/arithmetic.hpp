@@ -148,7 +148,7 @@ constexpr expr cast_twice(graph& g, int v) {
     return d == g.type_of(x).element ? at(g, x) : cast(at(g, x), d);
 }
 
-// ---- for finite values ----------------------------------------------------------------------------------------------
+// ---- for finite values --------------------------------------------------------------------------------------------
 
 // x - x -> 0; for integers always
 constexpr expr subtract_itself(graph& g, int v) {
@@ -160,7 +160,9 @@ constexpr expr multiply_by_zero(graph& g, int v) {
     int x = -1;
     return has_number(g, v, 0, x) ? filled(g, v, 0) : refuse(g);
 }
-constexpr expr multiply_by_zero_integer(graph& g, int v) { return floating(g, v) ? refuse(g) : multiply_by_zero(g, v); }
+constexpr expr multiply_by_zero_integer(graph& g, int v) {
+    return floating(g, v) ? refuse(g) : multiply_by_zero(g, v);
+}
 // x / x -> 1
 constexpr expr divide_by_itself(graph& g, int v) {
     return operand_of(g, v) == operand_of(g, v, 1) ? filled(g, v, 1) : refuse(g);

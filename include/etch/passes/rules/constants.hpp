@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Constant folding: elementwise ops on constants of rank 0, in the dtype's own arithmetic. What would not be finite is
-// left to run time: constant evaluation refuses it. Broadcast constants arrive here once their broadcast has moved out.
+// Constant folding: elementwise ops on constants of rank 0, in the dtype's own arithmetic. What would not be finite
+// is left to run time: constant evaluation refuses it. Broadcast constants arrive here once their broadcast has
+// moved out.
 #pragma once
 #include <etch/passes/rules/match.hpp>
 
 namespace etch::rules {
 
-constexpr int exponent(double x) {
-    return static_cast<int>((std::bit_cast<std::uint64_t>(x) >> 52) & 0x7ff);
-}
+constexpr int exponent(double x) { return static_cast<int>((std::bit_cast<std::uint64_t>(x) >> 52) & 0x7ff); }
 constexpr bool is_finite(double x) { return exponent(x) != 0x7ff; }
 constexpr bool is_nan(double x) { return !is_finite(x) && (std::bit_cast<std::uint64_t>(x) << 12) != 0; }
 
@@ -41,17 +40,27 @@ constexpr expr fold_real(graph& g, op_id op, dtype d, double a, double b) {
 /// Integers wrap around.
 constexpr expr fold_integer(graph& g, op_id op, dtype d, std::int64_t a, std::int64_t b) {
     auto u = static_cast<std::uint64_t>(a), v = static_cast<std::uint64_t>(b), r = std::uint64_t{0};
-    if (op == op_of<add_row>()) r = u + v;
-    else if (op == op_of<subtract_row>()) r = u - v;
-    else if (op == op_of<multiply_row>()) r = u * v;
-    else if (op == op_of<negative_row>()) r = 0 - u;
-    else if (op == op_of<abs_row>()) r = a < 0 ? 0 - u : u;
-    else if (op == op_of<square_row>()) r = u * u;
-    else if (op == op_of<maximum_row>()) r = a > b ? u : v;
-    else if (op == op_of<minimum_row>()) r = a < b ? u : v;
-    else return refuse(g);
-    auto wrapped = d == dtype::int32 ? static_cast<std::int64_t>(static_cast<std::int32_t>(static_cast<std::uint32_t>(r)))
-                                     : static_cast<std::int64_t>(r);
+    if (op == op_of<add_row>())
+        r = u + v;
+    else if (op == op_of<subtract_row>())
+        r = u - v;
+    else if (op == op_of<multiply_row>())
+        r = u * v;
+    else if (op == op_of<negative_row>())
+        r = 0 - u;
+    else if (op == op_of<abs_row>())
+        r = a < 0 ? 0 - u : u;
+    else if (op == op_of<square_row>())
+        r = u * u;
+    else if (op == op_of<maximum_row>())
+        r = a > b ? u : v;
+    else if (op == op_of<minimum_row>())
+        r = a < b ? u : v;
+    else
+        return refuse(g);
+    auto wrapped = d == dtype::int32
+                       ? static_cast<std::int64_t>(static_cast<std::int32_t>(static_cast<std::uint32_t>(r)))
+                       : static_cast<std::int64_t>(r);
     return detail::constant_word(g, d, wrapped);
 }
 template <class T> constexpr int compared(op_id op, T a, T b) {
@@ -75,7 +84,8 @@ constexpr expr fold_cast(graph& g, dtype from, dtype to, std::int64_t word) {
     if (is_boolean(to)) return detail::constant_word(g, to, word != 0);
     if (to == dtype::float64) return scalar(g, to, static_cast<double>(word));
     if (to == dtype::float32) return scalar(g, to, static_cast<double>(static_cast<float>(word)));
-    if (to == dtype::int32) return detail::constant_word(g, to, static_cast<std::int32_t>(static_cast<std::uint32_t>(word)));
+    if (to == dtype::int32)
+        return detail::constant_word(g, to, static_cast<std::int32_t>(static_cast<std::uint32_t>(word)));
     return detail::constant_word(g, to, word);
 }
 

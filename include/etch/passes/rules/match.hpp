@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What rules are written with: looking at a value's node, looking through views, and making nodes. A rule gets a graph
-// and a value; it returns an equal value, or `refuse`. Nodes are made by their rows directly: the operands of a rule
-// have their dtypes and shapes already.
+// What rules are written with: looking at a value's node, looking through views, and making nodes. A rule gets a
+// graph and a value; it returns an equal value, or `refuse`. Nodes are made by their rows directly: the operands of
+// a rule have their dtypes and shapes already.
 #pragma once
 #include <etch/ops/table.hpp>
 
@@ -100,8 +100,10 @@ constexpr type without(const type& t, std::span<const std::int64_t> gone) {
     type r{t.element, 0, {}};
     std::size_t next = 0;
     for (int axis = 0; axis < t.rank; ++axis)
-        if (next < gone.size() && gone[next] == axis) ++next;
-        else r.push(t[axis]);
+        if (next < gone.size() && gone[next] == axis)
+            ++next;
+        else
+            r.push(t[axis]);
     return r;
 }
 /// The numbers that the axes of `list` have once those of `gone` are taken out; both sorted, without common ones.

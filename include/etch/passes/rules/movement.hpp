@@ -6,8 +6,8 @@
 
 namespace etch::rules {
 
-// f(broadcast(x), broadcast(y)) -> broadcast(f(x, y)), for operands that were repeated from one shape, or from scalars.
-// An index is checked where it is used: checked_index stays.
+// f(broadcast(x), broadcast(y)) -> broadcast(f(x, y)), for operands that were repeated from one shape, or from
+// scalars. An index is checked where it is used: checked_index stays.
 constexpr expr pull_broadcast(graph& g, int v) {
     const node n = g.node_of(v);
     type t = g.type_of(v), shape;
@@ -59,10 +59,14 @@ constexpr bool with_unit_axes(graph& g, int x, const type& to, expr& y) {
     type from = g.type_of(x);
     detail::words gone, added;
     for (int i = 0, j = 0; i < from.rank || j < to.rank;) {
-        if (i < from.rank && j < to.rank && from[i] == to[j]) ++i, ++j;
-        else if (i < from.rank && from[i].code == 1) gone.push_back(i++);
-        else if (j < to.rank && to[j].code == 1) added.push_back(j++);
-        else return false;
+        if (i < from.rank && j < to.rank && from[i] == to[j])
+            ++i, ++j;
+        else if (i < from.rank && from[i].code == 1)
+            gone.push_back(i++);
+        else if (j < to.rank && to[j].code == 1)
+            added.push_back(j++);
+        else
+            return false;
     }
     y = make<squeeze_row>(g, x, gone);
     y = make<expand_dims_row>(g, y.id, added);
@@ -108,7 +112,7 @@ constexpr expr slice_twice(graph& g, int v) {
     return make<slice_row>(g, x, a);
 }
 
-// ---- reshape --------------------------------------------------------------------------------------------------------
+// ---- reshape ------------------------------------------------------------------------------------------------------
 
 constexpr expr reshaped(graph& g, int x, const type& to) {
     if (g.type_of(x).same_shape(to)) return at(g, x);
@@ -129,8 +133,8 @@ constexpr expr reshape_unit_axes(graph& g, int v) {
     with_unit_axes(g, operand_of(g, v), type_at(g, v), y);
     return y;
 }
-/// The source of a broadcast u in such a shape that broadcasting it gives u reshaped to `to`: where the shapes differ,
-/// all axes of the source are 1, or all are repeated nowhere. False where there is none.
+/// The source of a broadcast u in such a shape that broadcasting it gives u reshaped to `to`: where the shapes
+/// differ, all axes of the source are 1, or all are repeated nowhere. False where there is none.
 constexpr bool reshape_source(graph& g, int u, const type& to, type& shape) {
     type from = g.type_of(u), x = g.type_of(operand_of(g, u));
     int head = 0, tail = 0, shorter = from.rank < to.rank ? from.rank : to.rank;
@@ -155,8 +159,8 @@ constexpr expr reshape_of_broadcast(graph& g, int v) {
     if (!is<broadcast_to_row>(g, u) || !reshape_source(g, u, g.type_of(v), shape)) return refuse(g);
     return detail::broadcast(reshaped(g, operand_of(g, u), shape), type_at(g, v));
 }
-// reshape(f(x, y)) -> f(reshape(x), reshape(y)), unless that would need a copy that is not needed now: of a view, or of
-// a reduction, whose elementwise successor is computed with it.
+// reshape(f(x, y)) -> f(reshape(x), reshape(y)), unless that would need a copy that is not needed now: of a view, or
+// of a reduction, whose elementwise successor is computed with it.
 constexpr expr reshape_of_elementwise(graph& g, int v) {
     int u = operand_of(g, v);
     const node n = g.node_of(u);
@@ -183,7 +187,7 @@ constexpr expr reshape_of_elementwise(graph& g, int v) {
     return detail::append(g, n.op, {ids, static_cast<std::size_t>(n.operands.count)}, a);
 }
 
-// ---- reductions -------------------------------------------------------------------------------------------------------
+// ---- reductions ---------------------------------------------------------------------------------------------------
 
 constexpr expr reduced(graph& g, op_id op, int x, const detail::words& a) {
     return a.empty() ? at(g, x) : detail::append(g, op, std::span<const int>(&x, 1), a);
@@ -195,8 +199,10 @@ struct split_axes {
 template <class Condition> constexpr split_axes split(const graph& g, int v, Condition condition) {
     split_axes s;
     for (auto a : g.attributes(g.node_of(v))) {
-        if (condition(static_cast<int>(a))) s.first.push_back(a);
-        else s.rest.push_back(a);
+        if (condition(static_cast<int>(a)))
+            s.first.push_back(a);
+        else
+            s.rest.push_back(a);
     }
     return s;
 }

@@ -35,7 +35,7 @@ constexpr shifted less_maximum(graph& g, int x, const detail::words& axes_list) 
     return {make<subtract_row>(at(g, x), spread), finite};
 }
 
-// ---- log and exp ----------------------------------------------------------------------------------------------------
+// ---- log and exp --------------------------------------------------------------------------------------------------
 
 // log(exp(x)) -> x
 constexpr expr log_of_exp(graph& g, int v) {
@@ -64,7 +64,7 @@ constexpr expr exp_less_one(graph& g, int v) {
     return is<exp_row>(g, e, x) ? make<expm1_row>(g, x) : refuse(g);
 }
 
-// ---- the logistic function ------------------------------------------------------------------------------------------
+// ---- the logistic function ----------------------------------------------------------------------------------------
 
 // log(sigmoid(x)) -> -softplus(-x)
 constexpr expr log_of_sigmoid(graph& g, int v) {
@@ -91,7 +91,7 @@ constexpr expr exp_over_one_plus_exp(graph& g, int v) {
     return make<sigmoid_row>(g, x);
 }
 
-// ---- softmax ----------------------------------------------------------------------------------------------------------
+// ---- softmax ------------------------------------------------------------------------------------------------------
 
 // log(sum(exp(x))) -> m + log(sum(exp(x - m))), m = max(x)
 constexpr expr log_of_sum_of_exp(graph& g, int v) {

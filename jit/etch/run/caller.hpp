@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// A program that can be called: its parameters, its executor, its results' memory. One class for all models, so that a
+// second function costs the C++ compiler next to nothing.
+#pragma once
+#include <etch/cpu/executor.hpp>
+#include <etch/run/bind.hpp>
+#include <etch/run/state.hpp>
+
+namespace etch::detail {
+
+/// One output: a tensor, or the bits of a number.
+struct result {
+    etch::tensor array;
+    std::uint64_t number = 0;
+};
+
+class caller {
+public:
+    /// `p` and `kernels` outlive the caller.
+    caller(const program_view& p, std::span<const cpu::kernel_entry> kernels,
+           const cpu::executor::product_table* products, etch::state parameters)
+        : program_(p), state_(std::move(parameters)), states_(state_.attach(p)), arguments_(p),
+          outputs_(p.outputs.size(), nullptr), shapes_(p.outputs.size()),
+          pool_(buffer_pool::make(2 * p.outputs.size())), executor_(program_, kernels) {
+        executor_.use(products);
+    }
+    caller(const caller&) = delete;  // the executor knows where it lies
+    caller& operator=(const caller&) = delete;
+
+    const etch::state& parameters() const { return state_; }
+    const program_view& program() const { return program_; }
+
+    /// One call. Outputs of rank 0 become tensors too where `numbers` is false. Whatever goes wrong, parameters are as
+    /// before: all is checked first, and the executor writes them last.
+    void call(std::span<const argument> arguments, std::span<result> results, bool numbers) {
+        etch::state::exclusive held(state_, "call");
+        arguments_.bind(arguments);
+        if (!bound_ || !std::equal(dims_.begin(), dims_.end(), arguments_.dims().begin())) use_dims();
+        for (std::size_t i = 0; i < outputs_.size(); ++i) {
+            if (numbers && shapes_[i].rank() == 0) {
+                outputs_[i] = &results[i].number;
+            } else {
+                results[i].array = etch::tensor(program_.outputs[i].of.element, shapes_[i], *pool_);
+                outputs_[i] = results[i].array.bytes_data();
+            }
+        }
+        executor_.run(arguments_.inputs(), outputs_, states_);
+    }
+
+private:
+    program_view program_;
+    etch::state state_;
+    std::vector<void*> states_;
+    binder arguments_;
+    std::vector<void*> outputs_;
+    std::vector<tensor_shape> shapes_;  // of the outputs
+    std::vector<std::int64_t> dims_;    // for which the executor is bound
+    bool bound_ = false;
+    buffer_pool::owner pool_;
+    cpu::executor executor_;
+
+    void use_dims() {
+        bound_ = false;
+        arguments_.check_conditions();
+        auto dims = arguments_.dims();
+        for (std::size_t i = 0; i < shapes_.size(); ++i) {
+            const type& t = program_.outputs[i].of;
+            shapes_[i] = {};
+            for (int axis = 0; axis < t.rank; ++axis) shapes_[i].push_back(program_.value_of(t[axis], dims));
+        }
+        executor_.bind(dims);
+        dims_.assign(dims.begin(), dims.end());
+        bound_ = true;
+    }
+};
+
+}  // namespace etch::detail

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// A graph that was built at run time, made into something that can be called. The passes are those that run in the C++
+// compiler for a constexpr model; kernel bodies are interpreted. Only who calls `compile` pays for the interpreter and
+// for products of all dtypes, hence the templates here.
+#pragma once
+#include <etch/cpu/interpret.hpp>
+#include <etch/passes/plan.hpp>
+#include <etch/run/caller.hpp>
+
+namespace etch {
+
+namespace detail {
+/// A program and what its kernels refer to.
+struct owned_program {
+    program arrays;
+    program_view view;
+    cpu::interpreter_kernels kernels;
+
+    template <std::same_as<program> Program>
+    explicit owned_program(Program&& p) : arrays(std::move(p)), view(view_of(arrays)), kernels(view) {}
+    owned_program(const owned_program&) = delete;
+    owned_program& operator=(const owned_program&) = delete;
+};
+}  // namespace detail
+
+/// The outputs of a call, in the order of the model.
+class named_results {
+public:
+    std::size_t size() const { return tensors_.size(); }
+    auto begin() const { return tensors_.begin(); }
+    auto end() const { return tensors_.end(); }
+    const tensor& operator[](std::size_t i) const { return tensors_.at(i); }
+    const tensor& get(std::string_view name) const {
+        const auto& outputs = program_->view.outputs;
+        for (std::size_t i = 0; i < outputs.size(); ++i)
+            if (program_->view.text_of(outputs[i].name) == name) return tensors_[i];
+        text t;
+        t << "call: no output has the name " << name;
+        throw mistake(t.view());
+    }
+    /// The one element of the one output.
+    template <class T> T item() const {
+        if (tensors_.size() != 1) throw mistake("call: item() of several outputs: say get(name).item()");
+        return tensors_[0].item<T>();
+    }
+
+private:
+    friend class callable;
+    std::vector<tensor> tensors_;
+    std::shared_ptr<const detail::owned_program> program_;
+};
+
+/// auto f = etch::compile(g);  for (etch::tensor y : f(x)) ...
+class callable {
+public:
+    callable(std::shared_ptr<const detail::owned_program> p, const cpu::executor::product_table* products,
+             const etch::state& shared)
+        : program_(std::move(p)), caller_(std::make_unique<detail::caller>(program_->view, program_->kernels.entries(),
+                                                                           products, shared)) {}
+
+    etch::state state() const { return runs().parameters(); }
+    const program_view& program() const { return runs().program(); }
+
+    /// One argument for each input of the graph, in order.
+    template <class... Arguments> named_results operator()(const Arguments&... arguments) {
+        const detail::argument list[sizeof...(Arguments) + 1] = {detail::checked_argument(arguments)..., {}};
+        return call({list, sizeof...(Arguments)});
+    }
+
+private:
+    std::shared_ptr<const detail::owned_program> program_;
+    std::unique_ptr<detail::caller> caller_;
+
+    detail::caller& runs() const {
+        if (!caller_) throw mistake("function: it was moved from");
+        return *caller_;
+    }
+    named_results call(std::span<const detail::argument> arguments) {
+        std::vector<detail::result> made(runs().program().outputs.size());
+        runs().call(arguments, made, false);
+        named_results r;
+        r.program_ = program_;
+        for (auto& m : made) r.tensors_.push_back(std::move(m.array));
+        return r;
+    }
+};
+
+/// What can be called, of a graph that need not live on. Functions that are compiled with one state share parameters.
+template <std::same_as<graph> Graph>
+callable compile(const Graph& g, plan_options options = {}, const state& shared = state()) {
+    constexpr bool every = std::same_as<Graph, graph>;
+    return {std::make_shared<const detail::owned_program>(make_program(g, options)),
+            cpu::executor::products_of<every, every>(), shared};
+}
+template <std::same_as<graph> Graph> callable compile(const Graph& g, const state& shared) {
+    return compile(g, plan_options{}, shared);
+}
+template <std::same_as<graph> Graph> callable compile(const Graph& g, seed s) {
+    return compile(g, plan_options{}, state(s));
+}
+
+}  // namespace etch

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// A model that can be called. The program and its kernels come from the C++ compiler; what is checked here at compile
+// time is that the arguments are of the kind and the dtype that the model takes, by sentences as for the model itself.
+#pragma once
+#include <tuple>
+
+#include <etch/cpu/kernel.hpp>
+#include <etch/passes/plan.hpp>
+#include <etch/run/caller.hpp>
+
+namespace etch {
+
+/// What a call returns: a number for each output of rank 0, an etch::tensor for each other.
+template <class... Types> class results : public std::tuple<Types...> {
+public:
+    using std::tuple<Types...>::tuple;
+};
+template <class Type> class results<Type> : public std::tuple<Type> {
+public:
+    using std::tuple<Type>::tuple;
+    operator Type() const { return std::get<0>(*this); }
+};
+
+}  // namespace etch
+
+template <class... Types>
+struct std::tuple_size<etch::results<Types...>> : std::integral_constant<std::size_t, sizeof...(Types)> {};
+template <std::size_t i, class... Types> struct std::tuple_element<i, etch::results<Types...>> {
+    using type = std::tuple_element_t<i, std::tuple<Types...>>;
+};
+
+namespace etch {
+namespace detail {
+
+/// The types of a program's results.
+template <const auto& program, std::size_t i> struct result_type {
+    static constexpr etch::type of = program.outputs[i].of;
+    using type = std::conditional_t<of.rank == 0, element_of<of.element>, etch::tensor>;
+};
+
+/// "call: argument 1 (label) " ..., what is wrong with an argument of type T; empty where nothing is.
+template <class T> constexpr sentence argument_sentence(const program_view& p, std::size_t i) {
+    constexpr argument_kind kind = kind_of<T>();
+    const type& t = p.inputs[i].of;
+    text wrong;
+    if constexpr (!is_readable(kind)) {
+        wrong << why_unreadable(kind);
+    } else if constexpr (kind == argument_kind::number) {
+        if (t.rank != 0) wrong << "is a number";
+        else if (is_boolean(t.element) != std::is_same_v<T, bool> || (is_integer(t.element) && !std::is_integral_v<T>))
+            wrong << "is a number of another kind";
+    } else if constexpr (!std::is_same_v<T, etch::tensor>) {
+        using E = pointee_of<T>;
+        if constexpr (!element_type<E>) wrong << "has elements of a type that etch has no dtype for";
+        else if (etch::dtype_of<E> != t.element) wrong << "has elements of " << row_of(etch::dtype_of<E>).name;
+    }
+    if (wrong.empty()) return {};
+    text s;
+    s << "call: argument " << i << " (" << p.text_of(p.inputs[i].name) << ") " << wrong.view();
+    if (is_readable(kind)) {
+        graph g;
+        g.polynomials.assign(p.polynomials.begin(), p.polynomials.end());
+        g.dims.assign(p.dims.begin(), p.dims.end());
+        g.characters.assign(p.characters.begin(), p.characters.end());
+        s << ", the model takes " << row_of(t.element).name << ' ' << shape_text(g, t).view();
+    }
+    return sentence(s.view());
+}
+constexpr sentence count_sentence(const program_view& p, std::size_t count) {
+    if (count == p.inputs.size()) return {};
+    text s;
+    s << "call: " << count << (count == 1 ? " argument" : " arguments") << " for " << p.inputs.size()
+      << (p.inputs.size() == 1 ? " input" : " inputs");
+    for (std::size_t i = 0; i < p.inputs.size(); ++i) s << (i == 0 ? ": " : ", ") << p.text_of(p.inputs[i].name);
+    return sentence(s.view());
+}
+template <const auto& program, std::size_t i, class T>
+inline constexpr sentence argument_mistake = argument_sentence<T>(view_of(program), i);
+template <const auto& program, std::size_t count>
+inline constexpr sentence count_mistake = count_sentence(view_of(program), count);
+
+/// A record of the argument of input i; a compile error where it cannot be one.
+template <const auto& program, std::size_t i, class T> argument argument_for(const T& x) {
+    static_assert(reported<argument_mistake<program, i, T>>);
+    if constexpr (argument_mistake<program, i, T>.size() == 0) return argument_of(x);
+    else return {};
+}
+
+/// Whether a program multiplies matrices of dtype d.
+template <const auto& program> constexpr bool multiplies(dtype d) {
+    for (const auto& g : program.gemms)
+        if (g.element == d) return true;
+    return false;
+}
+
+template <class T> T result_as(result& r) {
+    if constexpr (std::is_same_v<T, etch::tensor>) {
+        return std::move(r.array);
+    } else {
+        T value;
+        std::memcpy(&value, &r.number, sizeof value);
+        return value;
+    }
+}
+
+}  // namespace detail
+
+/// etch::function<digits> train;  auto [loss, accuracy] = train(image, label);
+template <auto model, plan_options options = plan_options{}> class function {
+    static_assert(is_correct<model>);
+
+public:
+    /// With parameters of its own, whose first values follow from the seed.
+    function() : function(etch::state()) {}
+    explicit function(seed s) : function(etch::state(s)) {}
+    /// With the parameters of other functions, by name.
+    explicit function(const etch::state& shared);
+    function(function&&) noexcept = default;
+    function& operator=(function&&) noexcept = default;
+    ~function();
+
+    etch::state state() const { return runs().parameters(); }
+    const program_view& program() const { return runs().program(); }
+
+    /// One argument for each input of the model, in order; one result for each output.
+    template <class... Arguments> auto operator()(const Arguments&... arguments) {
+        constexpr const auto& program = detail::planned<model, options>::frozen;
+        static_assert(detail::reported<detail::count_mistake<program, sizeof...(Arguments)>>);
+        if constexpr (sizeof...(Arguments) == program.inputs.size())
+            return call(std::index_sequence_for<Arguments...>{}, std::make_index_sequence<program.outputs.size()>{},
+                        arguments...);
+    }
+
+private:
+    std::unique_ptr<detail::caller> caller_;
+
+    detail::caller& runs() const {
+        if (!caller_) throw mistake("function: it was moved from");
+        return *caller_;
+    }
+    template <std::size_t... i, std::size_t... o, class... Arguments>
+    auto call(std::index_sequence<i...>, std::index_sequence<o...>, const Arguments&... arguments) {
+        constexpr const auto& program = detail::planned<model, options>::frozen;
+        const detail::argument list[sizeof...(i) + 1] = {detail::argument_for<program, i>(arguments)..., {}};
+        detail::result made[sizeof...(o) + 1];
+        runs().call({list, sizeof...(i)}, {made, sizeof...(o)}, true);
+        return results<typename detail::result_type<program, o>::type...>(
+            detail::result_as<typename detail::result_type<program, o>::type>(made[o])...);
+    }
+};
+
+// Not inline, so that `extern template class etch::function<model>` leaves the kernels to one translation unit.
+template <auto model, plan_options options>
+function<model, options>::function(const etch::state& shared)
+    : caller_(std::make_unique<detail::caller>(
+          view_of(detail::planned<model, options>::frozen), cpu::kernels_of<detail::planned<model, options>::frozen>(),
+          cpu::executor::products_of<detail::multiplies<detail::planned<model, options>::frozen>(dtype::float32),
+                                     detail::multiplies<detail::planned<model, options>::frozen>(dtype::float64)>(),
+          shared)) {}
+template <auto model, plan_options options> function<model, options>::~function() = default;
+
+}  // namespace etch
