@@ -23,3 +23,4 @@
 #include <etch/language.hpp>
 #include <etch/run/compile.hpp>
 #include <etch/run/function.hpp>
+#include <etch/run/permutation.hpp>

@@ -391,8 +391,10 @@ struct fusion {
             int c = home(o.value);
             if (c == best) {
                 if (aligned(map, o) && usable_here(n, best, o.value, space, map, reduced)) continue;
-            } else if (absorb(best, c, o, map, reduced)) {
-                continue;
+            } else {
+                unsigned before = reduced;
+                if (usable_there(n, best, c, o.value, space, map, reduced) && absorb(best, c, o, map, reduced)) continue;
+                reduced = before;
             }
             if (!can_inline(o.value, stage, space)) return false;
         }
@@ -422,13 +424,18 @@ struct fusion {
     }
     /// A member that is known only at the end cannot be used before: unless the whole space is one row.
     constexpr bool usable_here(const node& n, int id, int q, const type& space,
-                               const axis_list& map, unsigned& reduced) {
+                               const axis_list& map, unsigned& reduced) const {
+        return usable_there(n, id, id, q, space, map, reduced);
+    }
+    /// The same where q is a member of cluster `from`, which is to be taken into cluster `id`.
+    constexpr bool usable_there(const node& n, int id, int from, int q, const type& space, const axis_list& map,
+                                unsigned& reduced) const {
         const cluster& c = clusters[at_index(id)];
-        if (!after(c, q)) return true;
+        if (!after(clusters[at_index(from)], q)) return true;
         bool at_end = mask_of(space, map) == 0;
         if (at_end && row_of(n).kind != op_class::reduction) return true;
         unsigned full = significant(c.space);
-        if (c.reduced != 0 || reduced != 0) return false;
+        if (c.reduced != 0 || clusters[at_index(from)].reduced != 0 || reduced != 0) return false;
         std::int64_t points = 1;
         for (int i = 0; i < c.space.rank; ++i) points *= c.space[i].is_static() ? c.space[i].code : 1 << 20;
         if (points > 1 << 16) return false;

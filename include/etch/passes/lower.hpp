@@ -94,7 +94,9 @@ public:
             return known(b, {}, i, &s);
         }
         switch (r.f.access_of(b, id, at_stage)) {
-            case fusion::access::member: return member(b);
+            case fusion::access::member:
+                if (here(b, mm)) return member(b);
+                break;  // read at another point than the one that is being computed: computed again for that
             case fusion::access::memory: return load(b, mm);
             case fusion::access::again: break;
         }
@@ -102,6 +104,14 @@ public:
         int i = emit(b, mm);
         memo.push_back({b, mm, i});
         return i;
+    }
+    /// Whether a member is read where the kernel computes it.
+    constexpr bool here(int v, const index_map& m) const {
+        const type& t = g.type_of(v);
+        const auto map = r.f.own_map(v);
+        for (int i = 0; i < t.rank; ++i)
+            if (t[i].code != 1 && (m[i].axis != map[at(i)] || m[i].step != 1 || m[i].offset.code != 0)) return false;
+        return true;
     }
     constexpr int member(int v) {
         if (r.line_of[at(v)] >= 0) return r.line_of[at(v)];

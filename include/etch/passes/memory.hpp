@@ -45,6 +45,30 @@ private:
     };
     std::vector<std::vector<access>> by_root;  // of each storage and of those that lie over it
 
+    // ---- what a step reads and writes -------------------------------------------------------------------------
+    template <class F> constexpr void part_storages(const part& p, F f) const {
+        const body& b = out.bodies[at(p.body)];
+        for (int i = 0; i < b.instructions.count; ++i) {
+            const instruction& k = out.instructions[at(b.instructions.first + i)];
+            if (k.slot < 0) continue;
+            const slot& s = out.slots[at(p.slots.first + k.slot)];
+            if (s.storage >= 0) f(s.storage, k.what == code::store || k.what == code::store_add);
+        }
+    }
+    template <class F> constexpr void step_storages(const step& s, F f) const {
+        for (int i = 0; i < s.parts.count; ++i) part_storages(out.parts[at(s.parts.first + i)], f);
+        if (s.kind == step_kind::gemm) {
+            const matrix_product& m = out.gemms[at(s.index)];
+            f(m.a, false);
+            f(m.b, false);
+            f(m.c, true);
+            if (m.epilogue >= 0) part_storages(out.parts[at(m.epilogue)], f);
+        } else if (s.kind == step_kind::copy) {
+            f(out.copies[at(s.index)].from, false);
+            f(out.copies[at(s.index)].to, true);
+        }
+    }
+
     constexpr void list_accesses() {
         by_root.assign(out.storages.size(), {});
         for (std::size_t i = 0; i < out.steps.size(); ++i) {
@@ -75,30 +99,6 @@ private:
         return s;
     }
     constexpr range_of all_steps() const { return {out.top[0], out.top[1]}; }
-
-    // ---- what a step reads and writes -------------------------------------------------------------------------
-    template <class F> constexpr void part_storages(const part& p, F f) const {
-        const body& b = out.bodies[at(p.body)];
-        for (int i = 0; i < b.instructions.count; ++i) {
-            const instruction& k = out.instructions[at(b.instructions.first + i)];
-            if (k.slot < 0) continue;
-            const slot& s = out.slots[at(p.slots.first + k.slot)];
-            if (s.storage >= 0) f(s.storage, k.what == code::store || k.what == code::store_add);
-        }
-    }
-    template <class F> constexpr void step_storages(const step& s, F f) const {
-        for (int i = 0; i < s.parts.count; ++i) part_storages(out.parts[at(s.parts.first + i)], f);
-        if (s.kind == step_kind::gemm) {
-            const matrix_product& m = out.gemms[at(s.index)];
-            f(m.a, false);
-            f(m.b, false);
-            f(m.c, true);
-            if (m.epilogue >= 0) part_storages(out.parts[at(m.epilogue)], f);
-        } else if (s.kind == step_kind::copy) {
-            f(out.copies[at(s.index)].from, false);
-            f(out.copies[at(s.index)].to, true);
-        }
-    }
 
     // ---- lifetimes ----------------------------------------------------------------------------------------------
     constexpr void touch(int s, int first, int last) {

@@ -164,9 +164,10 @@ constexpr program_sizes room_for(std::size_t nodes) {
     n.top = 2;
     return n;
 }
-/// The program of a model in exactly sized arrays. The room grows until it is enough.
-template <auto model, plan_options options, std::size_t nodes = 128> struct frozen_in {
-    static constexpr auto roomy = run_passes<model, options, room_for(nodes)>();
+/// The program of a model in exactly sized arrays. A model that outgrows the room of the first run is run once more,
+/// with the room that the first one measured.
+template <auto model, plan_options options> struct frozen_model {
+    static constexpr auto roomy = run_passes<model, options, room_for(160)>();
     static constexpr sentence mistake = roomy.mistake;
     static constexpr auto exact() {
         if constexpr (roomy.fits) {
@@ -176,15 +177,15 @@ template <auto model, plan_options options, std::size_t nodes = 128> struct froz
             });
             return f;
         } else {
-            return frozen_in<model, options, 8 * nodes>::exact();
+            return run_passes<model, options, roomy.used>().arrays;
         }
     }
 };
 template <auto model, plan_options options> struct planned {
     static_assert(std::invocable<decltype(model), graph&>, "a model is a function of one etch::graph&");
-    static constexpr sentence mistake = frozen_in<model, options>::mistake;
+    static constexpr sentence mistake = frozen_model<model, options>::mistake;
     static_assert(reported<mistake>);
-    static constexpr auto frozen = frozen_in<model, options>::exact();
+    static constexpr auto frozen = frozen_model<model, options>::exact();
 };
 
 }  // namespace detail

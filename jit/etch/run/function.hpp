@@ -107,7 +107,8 @@ template <class T> T result_as(result& r) {
 
 /// etch::function<digits> train;  auto [loss, accuracy] = train(image, label);
 template <auto model, plan_options options = plan_options{}> class function {
-    static_assert(is_correct<model>);
+    using planned = detail::planned<model, options>;
+    static_assert(detail::reported<planned::mistake>);
 
 public:
     /// With parameters of its own, whose first values follow from the seed.
@@ -124,8 +125,9 @@ public:
 
     /// One argument for each input of the model, in order; one result for each output.
     template <class... Arguments> auto operator()(const Arguments&... arguments) {
-        constexpr const auto& program = detail::planned<model, options>::frozen;
-        static_assert(detail::reported<detail::count_mistake<program, sizeof...(Arguments)>>);
+        constexpr const auto& program = planned::frozen;
+        if constexpr (planned::mistake.size() == 0)
+            static_assert(detail::reported<detail::count_mistake<program, sizeof...(Arguments)>>);
         if constexpr (sizeof...(Arguments) == program.inputs.size())
             return call(std::index_sequence_for<Arguments...>{}, std::make_index_sequence<program.outputs.size()>{},
                         arguments...);
@@ -140,7 +142,7 @@ private:
     }
     template <std::size_t... i, std::size_t... o, class... Arguments>
     auto call(std::index_sequence<i...>, std::index_sequence<o...>, const Arguments&... arguments) {
-        constexpr const auto& program = detail::planned<model, options>::frozen;
+        constexpr const auto& program = planned::frozen;
         const detail::argument list[sizeof...(i) + 1] = {detail::argument_for<program, i>(arguments)..., {}};
         detail::result made[sizeof...(o) + 1];
         runs().call({list, sizeof...(i)}, {made, sizeof...(o)}, true);
@@ -153,9 +155,9 @@ private:
 template <auto model, plan_options options>
 function<model, options>::function(const etch::state& shared)
     : caller_(std::make_unique<detail::caller>(
-          view_of(detail::planned<model, options>::frozen), cpu::kernels_of<detail::planned<model, options>::frozen>(),
-          cpu::executor::products_of<detail::multiplies<detail::planned<model, options>::frozen>(dtype::float32),
-                                     detail::multiplies<detail::planned<model, options>::frozen>(dtype::float64)>(),
+          view_of(planned::frozen), cpu::kernels_of<planned::frozen>(),
+          cpu::executor::products_of<detail::multiplies<planned::frozen>(dtype::float32),
+                                     detail::multiplies<planned::frozen>(dtype::float64)>(),
           shared)) {}
 template <auto model, plan_options options> function<model, options>::~function() = default;
 
