@@ -165,10 +165,13 @@ private:
                 !follows(out.parts[at(s.parts.first)], m))
                 continue;
             bool ready = reader.step > static_cast<int>(i);
+            for (int between = static_cast<int>(i) + 1; between < reader.step; ++between)  // its steps stand elsewhere
+                ready = ready && out.steps[at(between)].kind != step_kind::loop;
             part_storages(out.parts[at(s.parts.first)], [&](int k, bool writes) {
                 if (writes && out.storages[at(k)].where == place::state) ready = false;
-                for (const auto& w : by_root[at(root(k))])  // all else that it reads was there before
-                    if (!writes && k != m.c && w.writes && w.step >= static_cast<int>(i) && w.step < reader.step)
+                // All else that it reads was there before, and nothing in between touches what it writes.
+                for (const auto& w : by_root[at(root(k))])
+                    if ((writes || w.writes) && k != m.c && w.step >= static_cast<int>(i) && w.step < reader.step)
                         ready = false;
             });
             if (!ready) continue;

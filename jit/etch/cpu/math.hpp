@@ -11,8 +11,9 @@
 #pragma once
 #include <cmath>
 
-#include <Eigen/Core>
 #include <etch/cpu/pack.hpp>
+
+#include <Eigen/Core>
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
