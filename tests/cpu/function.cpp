@@ -8,13 +8,10 @@
 #include <atomic>
 #include <cstdlib>
 #include <sstream>
-#include <thread>
 #include <unsupported/Eigen/CXX11/Tensor>
 
 #include <etch/language.hpp>
 #include <etch/run/function.hpp>
-
-using Catch::Matchers::Equals;
 
 // Every allocation of the program is counted, on a system whose allocator can be stood in for.
 #if defined(__SANITIZE_ADDRESS__)

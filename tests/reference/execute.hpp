@@ -13,11 +13,11 @@ namespace reference {
 
 template <class F> auto with_element(etch::dtype d, F f) {
     switch (d) {
-        case etch::dtype::float64: return f(double{});
-        case etch::dtype::float32: return f(float{});
-        case etch::dtype::boolean: return f(bool{});
-        case etch::dtype::int32: return f(std::int32_t{});
-        case etch::dtype::int64: break;
+    case etch::dtype::float64: return f(double{});
+    case etch::dtype::float32: return f(float{});
+    case etch::dtype::boolean: return f(bool{});
+    case etch::dtype::int32: return f(std::int32_t{});
+    case etch::dtype::int64: break;
     }
     return f(std::int64_t{});
 }
@@ -44,7 +44,8 @@ inline tensor tensor_of(etch::dtype d, numbers shape, const std::vector<std::byt
                 t.integral[i] = static_cast<std::int64_t>(x);
         }
         for (auto k = b.size() - 64; k < b.size(); ++k)
-            if (b[k] != std::byte{0x5a}) throw std::logic_error("bytes behind a tensor were written");
+            if (b[k] != std::byte{0x5a})
+                throw std::logic_error("bytes behind a tensor were written");
         return t;
     });
 }
@@ -52,9 +53,9 @@ inline tensor tensor_of(etch::dtype d, numbers shape, const std::vector<std::byt
 struct results {
     std::vector<tensor> outputs, parameters;
 };
-inline results execute(const etch::program_view& p, std::span<const etch::cpu::kernel_entry> kernels,
-                       const numbers& dims, const std::vector<tensor>& inputs,
-                       const std::vector<tensor>& parameters) {
+inline results execute(const etch::program_view& p,
+                       std::span<const etch::cpu::kernel_entry> kernels, const numbers& dims,
+                       const std::vector<tensor>& inputs, const std::vector<tensor>& parameters) {
     etch::cpu::executor e(p, kernels);
     e.use(etch::cpu::executor::products_of<true, true>());
     e.bind(dims);

@@ -144,10 +144,39 @@ constexpr type common_shape(graph& g, std::string_view op, std::span<const type>
     return result;
 }
 
+/// Whether operands of the dtype are taken as they are.
+constexpr bool takes_as_is(accepts takes, dtype d) {
+    switch (takes) {
+        case accepts::floating: return is_floating(d);
+        case accepts::number: return !is_boolean(d);
+        case accepts::boolean: return is_boolean(d);
+        case accepts::integer: return is_integer(d);
+        case accepts::any: break;
+    }
+    return true;
+}
+/// The commonest case, tensors of one type, decided without looking at shapes: the compile time of long models.
+constexpr bool alike(const graph& g, accepts takes, std::initializer_list<const operand*> list) {
+    int same = -1;
+    for (const operand* x : list) {
+        if (!x->is_tensor() || x->id < 0 || x->g != &g) return false;
+        int t = g.values[static_cast<std::size_t>(x->id)].type;
+        if (same >= 0 && t != same) return false;
+        same = t;
+    }
+    return takes_as_is(takes, g.types[static_cast<std::size_t>(same)].element);
+}
+
 constexpr promoted promote(std::string_view op, accepts takes, std::initializer_list<const operand*> list) {
     promoted p;
     graph& g = graph_among(op, list);
     p.g = &g;
+    if (alike(g, takes, list)) {
+        std::size_t i = 0;
+        for (const operand* x : list) p.x[i++] = {&g, x->id};
+        p.failed = false;
+        return p;
+    }
     bool any[5]{}, real_literal = false, tensors = false, numbers = false;
     for (const operand* x : list) {
         if (x->is_tensor()) {

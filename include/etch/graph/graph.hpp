@@ -83,7 +83,21 @@ public:
     int depth = 0;                // depth of the user-visible calls that are running
     int file = -1, line = 0;        // of the outermost of them
 
-    constexpr graph() = default;
+    constexpr graph() {
+        // Moving elements when a vector grows is what constant evaluation is slowest at: 0.7 ms a node against 0.2.
+        if (!std::is_constant_evaluated()) return;
+        constexpr std::size_t many = 4096;
+        nodes.reserve(many);
+        values.reserve(many);
+        hashes.reserve(many);
+        operand_pool.reserve(2 * many);
+        attribute_pool.reserve(2 * many);
+        characters.reserve(2 * many);
+        types.reserve(256);
+        parameters.reserve(256);
+        polynomials.reserve(64);
+        table.assign(1024, -1);
+    }
     graph(const graph&) = delete;  // expressions point to their graph
     graph& operator=(const graph&) = delete;
 

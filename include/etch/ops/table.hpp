@@ -39,9 +39,15 @@ template <class Row> constexpr expr derivative_of(const pullback<expr>& p) {
         return Row::derivative(p.k, p.dy(), p.operand(0), p.operand(1), p.result());
     else return Row::derivative(p.k, p.dy(), p.operand(0), p.operand(1), p.operand(2), p.result());
 }
+// Whether Row has a member of the name cpu, of whatever parameters: then the name is ambiguous beside another one.
+struct other_cpu { void cpu(); };
+template <class Row> struct with_other_cpu : Row, other_cpu {};
+template <class Row> inline constexpr bool has_cpu = !requires { &with_other_cpu<Row>::cpu; };
+
 template <class Row> consteval op_row make_row() {
     static_assert(!Row::name.empty(), "a row has a name");
     static_assert(Row::kind != op_class::elementwise || !Row::cuda.empty(), "an elementwise row has CUDA text");
+    static_assert(Row::kind != op_class::elementwise || has_cpu<Row>, "an elementwise row has CPU code");
     return {Row::name,   Row::arity,     Row::kind,
             Row::takes,  Row::result,    Row::cuts,
             Row::cost,   {Row::sample[0], Row::sample[1], Row::sample[2]},

@@ -12,6 +12,7 @@ namespace detail {
 
 inline constexpr int last_stage = 1 << 20;  // of parameters' updates: all in one kernel at the end
 inline constexpr int cheap = 8;             // scalar operations that are rather computed twice than stored
+inline constexpr int most_passes = 16;      // over a row: as many as instruction::passes has bits
 
 /// For each axis of a value the axis of a cluster, -1 for none.
 using axis_list = std::array<signed char, max_rank>;
@@ -34,6 +35,7 @@ struct fusion {
     std::vector<char> final;        // only updates use them
     std::vector<int> uses;
     std::vector<int> cluster_of, stage_of, inline_cost, ready;
+    std::vector<int> pass_of;       // reductions of the own stage that must have been made before
     std::vector<axis_list> maps;  // of a member's axes (a reduction: its operand's) to the cluster's
     std::vector<cluster> clusters;
 
@@ -48,6 +50,7 @@ struct fusion {
           stage_of(g.values.size(), 0),
           inline_cost(g.values.size(), 0),
           ready(g.values.size(), 1),
+          pass_of(g.values.size(), 0),
           maps(g.values.size(), axis_list{}) {
         find_live(roots, updates);
         mark_solid(roots, updates);
@@ -148,6 +151,10 @@ struct fusion {
             if (n.op == op_of<dot_row>())
                 for (int u : g.operands(n))
                     if (!matrix_view(u)) mark(u);
+            if (row_of(n).kind == op_class::gather) {  // an extent is a number, and lies nowhere
+                int table = g.operands(n)[0];
+                if (g.node_of(base(table)).op == op_of<extent_value_row>()) mark(table);
+            }
         }
     }
     /// Whether a product can read the view as it is: the last two axes in either order, the batch in row-major order
@@ -319,6 +326,14 @@ struct fusion {
             if (!final[at_index(v)] && blocked(operands, stage, space)) ++stage;
             start(n, v, stage, space);
         }
+        pass_of[at_index(v)] = pass_in(n, operands, stage_of[at_index(v)]);
+    }
+    constexpr int pass_in(const node& n, std::span<const source> operands, int stage) const {
+        int pass = 0;
+        for (const auto& o : operands)
+            if (own(o.value) && computed(o.value) && stage_of[at_index(o.value)] == stage)
+                pass = std::max(pass, pass_of[at_index(o.value)]);
+        return pass + (row_of(n).kind == op_class::reduction ? 1 : 0);
     }
     /// Whether some operand of the same stage can be neither a neighbour nor computed again.
     constexpr bool blocked(std::span<const source> operands, int stage, const type& space) const {
@@ -375,7 +390,7 @@ struct fusion {
             };
             if (best < 0 || weight(c) > weight(best)) best = c;
         }
-        if (best < 0) return false;
+        if (best < 0 || pass_in(n, operands, stage) >= most_passes) return false;
         axis_list map{};
         bool found = false;
         unsigned reduced = 0;

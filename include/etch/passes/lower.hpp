@@ -76,7 +76,12 @@ struct region_storages {
 class body_builder {
 public:
     constexpr body_builder(region_storages& region, int cluster, int stage, const type& space, unsigned reduced)
-        : r(region), g(region.g), id(cluster), at_stage(stage), space_(space), rows(reduced) {}
+        : r(region), g(region.g), id(cluster), at_stage(stage), space_(space), rows(reduced) {
+        code_.reserve(64);  // constant evaluation is slow at growing vectors
+        lines.reserve(64);
+        slots.reserve(32);
+        memo.reserve(32);
+    }
 
     /// The instruction that gives value v where its axes follow the space's axes by m.
     constexpr int value(int v, const index_map& m) {
@@ -267,6 +272,7 @@ private:
         auto [b, mm] = r.f.behind(table, of_table);
         slot s = place_of(g.type_of(b), mm);
         s.storage = r.storage_for(b);
+        s.bound = g.type_of(table)[axis];  // of the view, where the table is one
         i.what = code::gather;
         i.at = level_of(s);
         take_levels(i);

@@ -15,12 +15,30 @@ struct plan_options {
     memory_options memory{};
 };
 
+namespace detail {
+/// Room from the start: constant evaluation is slowest at moving elements when a vector grows.
+constexpr void reserve(program& p) {
+    constexpr std::size_t many = 1024;
+    for (auto* v : {&p.lines, &p.nodes}) v->reserve(4 * many);
+    p.instructions.reserve(4 * many);
+    p.slots.reserve(2 * many);
+    p.storages.reserve(many);
+    p.steps.reserve(many);
+    p.parts.reserve(many);
+    p.bodies.reserve(many);
+    p.copies.reserve(many);
+    p.gemms.reserve(many);
+    p.words.reserve(many);
+}
+}  // namespace detail
+
 /// graph -> program. The derivatives were appended while the model was written; here the graph is simplified, its
 /// values grouped into kernels, the kernels ordered, and their results placed.
 constexpr program make_program(const graph& model, plan_options options = {}) {
     graph g;
     simplify(model, g, options.simplify);
     program p;
+    if (std::is_constant_evaluated()) detail::reserve(p);
     detail::scheduler(g, p).run();
     p.polynomials = g.polynomials;
     p.dims = g.dims;

@@ -228,17 +228,16 @@ private:
         const type from = g.type_of(b);
         s = r.storage_for(b);
         extent stride{1}, row{1}, column{1}, rows = t[t.rank - 2], columns = t[t.rank - 1];
-        bool batched = false;
-        for (int i = from.rank; i-- > 0;) {
+        batch_stride = {0};
+        for (int i = from.rank; i-- > 0;) {  // v may show less than all of the matrices
             if (m[i].axis == t.rank - 2) row = stride;
             else if (m[i].axis == t.rank - 1) column = stride;
-            else if (from[i].code != 1) batched = true;
+            else if (from[i].code != 1 && batch_stride.code == 0) batch_stride = stride;
             stride = g.multiply(stride, from[i]);
         }
         transposed = column.code != 1 && columns.code != 1;
         leading = transposed ? column : rows.code == 1 ? columns : row;
         if (columns.code == 1 && !transposed && rows.code != 1) leading = row;
-        batch_stride = batched ? g.multiply(rows, columns) : extent{0};
     }
 
     constexpr void lower_scan(region_storages& r, unit& u, const node& n) {

@@ -42,12 +42,13 @@ struct frame {
 struct line {
     void (*call)(const frame&, const line&, const block&) = nullptr;
     place_of_register result, operands[3];
-    std::uint8_t stride[3]{};  // in packs: 1, or 0 where all packs read the first; 2 is 0 for a single row, else 1
+    std::uint8_t stride
+        [3]{};  // in packs: 1, or 0 where all packs read the first; 2 is 0 for a single row, else 1
     int slot = -1;
-    int index = 0;             // in the body
-    int along = 1;             // argmax: whether lanes follow each other
-    bool to_row = false;       // reduction: each row has an accumulator
-    bool same = false;         // reduction, store_add: all lanes hold one value
+    int index = 0;                // in the body
+    int along = 1;                // argmax: whether lanes follow each other
+    bool to_row = false;          // reduction: each row has an accumulator
+    bool same = false;            // reduction, store_add: all lanes hold one value
     int number = 0, numbers = 0;  // reduction to a scalar: which one, of how many
     std::int64_t word = 0;
 };
@@ -69,9 +70,11 @@ template <class T> struct reader {
         return x;
     }
 };
-template <class T> [[gnu::always_inline]] inline reader<T> read(const frame& f, const line& l, int k) {
+template <class T>
+[[gnu::always_inline]] inline reader<T> read(const frame& f, const line& l, int k) {
     int s = l.stride[k];
-    return {reinterpret_cast<const pack<T>*>(register_at(f, l.operands[k])), s == 2 ? f.row_packs != 1 : s};
+    return {reinterpret_cast<const pack<T>*>(register_at(f, l.operands[k])),
+            s == 2 ? f.row_packs != 1 : s};
 }
 inline std::int64_t vector_stride(const frame& f, const line& l) {
     return f.vector_axis < 0 ? 0 : f.call->slots[l.slot].strides[f.vector_axis];
@@ -82,7 +85,8 @@ template <class T> T* address(const frame& f, const line& l, const block& b, int
 /// f(run, pack of the run, elements of the pack)
 template <class F> [[gnu::always_inline]] inline void each_pack(const block& b, F f) {
     for (int r = 0; r < b.count; ++r)
-        for (int k = 0; k < b.runs[r].packs; ++k) f(r, k, k + 1 < b.runs[r].packs ? lanes : b.runs[r].last);
+        for (int k = 0; k < b.runs[r].packs; ++k)
+            f(r, k, k + 1 < b.runs[r].packs ? lanes : b.runs[r].last);
 }
 
 // ---- instructions that the table does not know ----------------------------------------------------------------------
@@ -129,7 +133,8 @@ template <class T, class I> void gather_line(const frame& f, const line& l, cons
     reader<I> index = read<I>(f, l, 0);
     std::int64_t step = f.call->slots[l.slot].step, stride = vector_stride(f, l);
     each_pack(b, [&](int r, int k, int n) {
-        *to++ = gather_lanes(address<const T>(f, l, b, r) + k * lanes * stride, index.next(), step, stride, n);
+        *to++ = gather_lanes(address<const T>(f, l, b, r) + k * lanes * stride, index.next(), step,
+                             stride, n);
     });
 }
 template <class T, class I> void store_add_line(const frame& f, const line& l, const block& b) {
@@ -145,7 +150,8 @@ template <class T> void index_line(const frame& f, const line& l, const block& b
     pack<T>* to = result<T>(f, l);
     std::int64_t stride = vector_stride(f, l);
     each_pack(b, [&](int r, int k, int) {
-        *to++ = iota(static_cast<T>(b.at[r * f.slots + l.slot] + k * lanes * stride), static_cast<T>(stride));
+        *to++ = iota(static_cast<T>(b.at[r * f.slots + l.slot] + k * lanes * stride),
+                     static_cast<T>(stride));
     });
 }
 template <class T> void random_line(const frame& f, const line& l, const block& b) {
@@ -222,8 +228,10 @@ template <class Row, class T> void accumulate_line(const frame& f, const line& l
         std::int64_t linear = u.linear;
         int whole = u.last == lanes ? u.packs : u.packs - 1;
         if (columns) {
-            for (int k = 0; k < whole; ++k) accumulate<Row, true>(all[k], x.next(), linear, l.along, lanes);
-            if (whole < u.packs) accumulate<Row, false>(all[whole], x.next(), linear, l.along, u.last);
+            for (int k = 0; k < whole; ++k)
+                accumulate<Row, true>(all[k], x.next(), linear, l.along, lanes);
+            if (whole < u.packs)
+                accumulate<Row, false>(all[whole], x.next(), linear, l.along, u.last);
             continue;
         }
         running_of<Row, T>& at = all[l.to_row ? u.owner : 0];
@@ -245,22 +253,24 @@ template <class Row, class T> void save_line(const frame& f, const line& l, cons
 }
 template <class Row, class T> void join_line(const frame& f, const line& l, const block&) {
     using R = std::conditional_t<is_argmax<Row>, std::int32_t, T>;
-    *result<R>(f, l) = join_partials<Row, T>(f.call->partials + 2 * l.number, 2 * l.numbers, f.task);
+    *result<R>(f, l) =
+        join_partials<Row, T>(f.call->partials + 2 * l.number, 2 * l.numbers, f.task);
 }
 
 // ---- tables ---------------------------------------------------------------------------------------------------------
 
 inline constexpr std::size_t dtypes = 5;
 struct reduction_functions {
-    line_function begin = nullptr, accumulate = nullptr, end = nullptr, save = nullptr, join = nullptr;
+    line_function begin = nullptr, accumulate = nullptr, end = nullptr, save = nullptr,
+                  join = nullptr;
 };
 constexpr bool taken(accepts a, dtype d) {
     switch (a) {
-        case accepts::floating: return is_floating(d);
-        case accepts::number: return !is_boolean(d);
-        case accepts::boolean: return is_boolean(d);
-        case accepts::integer: return !is_boolean(d) && !is_floating(d);
-        case accepts::any: return true;
+    case accepts::floating: return is_floating(d);
+    case accepts::number: return !is_boolean(d);
+    case accepts::boolean: return is_boolean(d);
+    case accepts::integer: return !is_boolean(d) && !is_floating(d);
+    case accepts::any: return true;
     }
     return false;
 }
@@ -273,34 +283,49 @@ template <class... Row> struct interpreter_table<rows<Row...>> {
 
     template <class R, std::size_t d> static consteval line_function elementwise_of() {
         constexpr auto element = static_cast<dtype>(d);
-        if constexpr (R::kind != op_class::elementwise || std::is_same_v<R, cast_row>) return nullptr;
-        else if constexpr (!taken(R::takes, element)) return nullptr;
-        else if constexpr (std::is_same_v<R, checked_index_row>) return &checked_index_line<T<d>>;
-        else return &elementwise_line<R, T<d>>;
+        if constexpr (R::kind != op_class::elementwise || std::is_same_v<R, cast_row>)
+            return nullptr;
+        else if constexpr (!taken(R::takes, element))
+            return nullptr;
+        else if constexpr (std::is_same_v<R, checked_index_row>)
+            return &checked_index_line<T<d>>;
+        else
+            return &elementwise_line<R, T<d>>;
     }
     template <class R, std::size_t d> static consteval reduction_functions reduction_of() {
-        if constexpr (R::kind != op_class::reduction || is_boolean(static_cast<dtype>(d))) return {};
-        else return {&begin_line<R, T<d>>, &accumulate_line<R, T<d>>, &end_line<R, T<d>>, &save_line<R, T<d>>,
-                     &join_line<R, T<d>>};
+        if constexpr (R::kind != op_class::reduction || is_boolean(static_cast<dtype>(d)))
+            return {};
+        else
+            return {&begin_line<R, T<d>>, &accumulate_line<R, T<d>>, &end_line<R, T<d>>,
+                    &save_line<R, T<d>>, &join_line<R, T<d>>};
     }
-    template <std::size_t from, std::size_t... d> static consteval by_dtype casts_of(std::index_sequence<d...>) {
+    template <std::size_t from, std::size_t... d>
+    static consteval by_dtype casts_of(std::index_sequence<d...>) {
         return {&cast_line<T<from>, T<d>>...};
     }
-    template <class R, std::size_t... d> static consteval by_dtype elementwise_row(std::index_sequence<d...>) {
+    template <class R, std::size_t... d>
+    static consteval by_dtype elementwise_row(std::index_sequence<d...>) {
         return {elementwise_of<R, d>()...};
     }
     template <class R, std::size_t... d>
-    static consteval std::array<reduction_functions, dtypes> reduction_row(std::index_sequence<d...>) {
+    static consteval std::array<reduction_functions, dtypes>
+    reduction_row(std::index_sequence<d...>) {
         return {reduction_of<R, d>()...};
     }
-    template <std::size_t... d> static consteval std::array<by_dtype, dtypes> casts(std::index_sequence<d...>) {
+    template <std::size_t... d>
+    static consteval std::array<by_dtype, dtypes> casts(std::index_sequence<d...>) {
         return {casts_of<d>(all{})...};
     }
     struct memory_functions {
         line_function load, store, number, size, index, random, spread, gather[2], store_add[2];
     };
     template <class E> static consteval memory_functions memory_of() {
-        memory_functions m{&load_line<E>, &store_line<E>, &number_line<E>, &size_line<E>, nullptr, nullptr,
+        memory_functions m{&load_line<E>,
+                           &store_line<E>,
+                           &number_line<E>,
+                           &size_line<E>,
+                           nullptr,
+                           nullptr,
                            &spread_line<E>,
                            {&gather_line<E, std::int32_t>, &gather_line<E, std::int64_t>},
                            {&store_add_line<E, std::int32_t>, &store_add_line<E, std::int64_t>}};
@@ -313,7 +338,8 @@ template <class... Row> struct interpreter_table<rows<Row...>> {
         return {memory_of<T<d>>()...};
     }
 
-    static constexpr std::array<by_dtype, sizeof...(Row)> elementwise{elementwise_row<Row>(all{})...};  // by `from`
+    static constexpr std::array<by_dtype, sizeof...(Row)> elementwise{
+        elementwise_row<Row>(all{})...};  // by `from`
     static constexpr std::array<std::array<reduction_functions, dtypes>, sizeof...(Row)> reductions{
         reduction_row<Row>(all{})...};
     static constexpr std::array<by_dtype, dtypes> cast = casts(all{});  // from, to

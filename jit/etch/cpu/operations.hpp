@@ -15,11 +15,19 @@ namespace etch::cpu::detail {
 
 // ---- when an instruction runs ---------------------------------------------------------------------------------------
 
-constexpr level over(const instruction& i) { return i.what == code::reduce ? static_cast<level>(i.word) : i.at; }
-constexpr bool is_scalar_reduction(const instruction& i) { return i.what == code::reduce && i.at == level::uniform; }
-constexpr bool is_row_reduction(const instruction& i) { return i.what == code::reduce && i.at == level::row; }
+constexpr level over(const instruction& i) {
+    return i.what == code::reduce ? static_cast<level>(i.word) : i.at;
+}
+constexpr bool is_scalar_reduction(const instruction& i) {
+    return i.what == code::reduce && i.at == level::uniform;
+}
+constexpr bool is_row_reduction(const instruction& i) {
+    return i.what == code::reduce && i.at == level::row;
+}
 /// For each pack of pass p over a row.
-constexpr bool in_pass(const instruction& i, int p) { return over(i) == level::point && (i.passes >> p & 1); }
+constexpr bool in_pass(const instruction& i, int p) {
+    return over(i) == level::point && (i.passes >> p & 1);
+}
 /// For each row, before pass p; after the last one for p = passes.
 constexpr bool in_row_stage(const instruction& i, int p) {
     if (i.pass != p) return false;
@@ -40,27 +48,32 @@ constexpr bool is_at_end(const instruction& i) {
 // ---- constants and memory -------------------------------------------------------------------------------------------
 
 template <class T> std::int64_t to_word(T x) {
-    if constexpr (std::is_same_v<T, float>) return std::bit_cast<std::int64_t>(static_cast<double>(x));
-    else if constexpr (std::is_same_v<T, double>) return std::bit_cast<std::int64_t>(x);
-    else return static_cast<std::int64_t>(x);
+    if constexpr (std::is_same_v<T, float>)
+        return std::bit_cast<std::int64_t>(static_cast<double>(x));
+    else if constexpr (std::is_same_v<T, double>)
+        return std::bit_cast<std::int64_t>(x);
+    else
+        return static_cast<std::int64_t>(x);
 }
 template <class T> T from_word(std::int64_t w) {
-    if constexpr (std::is_floating_point_v<T>) return static_cast<T>(std::bit_cast<double>(w));
-    else return static_cast<T>(w);
+    if constexpr (std::is_floating_point_v<T>)
+        return static_cast<T>(std::bit_cast<double>(w));
+    else
+        return static_cast<T>(w);
 }
 
 /// Lane l is from[index of l * step + l * stride].
 template <class T, class I>
-[[gnu::always_inline]] inline pack<T> gather_lanes(const T* from, const pack<I>& index, std::int64_t step,
-                                                   std::int64_t stride, int n) {
+[[gnu::always_inline]] inline pack<T> gather_lanes(const T* from, const pack<I>& index,
+                                                   std::int64_t step, std::int64_t stride, int n) {
     pack<T> r(T(0));
     for (int lane = 0; lane < n; ++lane)
         r.set(lane, from[static_cast<std::int64_t>(index.get(lane)) * step + lane * stride]);
     return r;
 }
 template <class T, class I>
-[[gnu::always_inline]] inline void add_lanes(T* to, const pack<I>& index, const pack<T>& x, std::int64_t step,
-                                             std::int64_t stride, int n) {
+[[gnu::always_inline]] inline void add_lanes(T* to, const pack<I>& index, const pack<T>& x,
+                                             std::int64_t step, std::int64_t stride, int n) {
     using U = std::conditional_t<std::is_integral_v<T>, std::uint64_t, T>;  // integers wrap
     for (int lane = 0; lane < n; ++lane) {
         T& sum = to[static_cast<std::int64_t>(index.get(lane)) * step + lane * stride];
@@ -69,30 +82,32 @@ template <class T, class I>
 }
 /// Numbers first, first + stride, ... of a draw.
 template <class T>
-[[gnu::always_inline]] inline pack<T> random_lanes(std::uint64_t key, std::uint64_t step, std::uint32_t ordinal,
-                                                   std::int64_t first, std::int64_t stride) {
+[[gnu::always_inline]] inline pack<T> random_lanes(std::uint64_t key, std::uint64_t step,
+                                                   std::uint32_t ordinal, std::int64_t first,
+                                                   std::int64_t stride) {
     if (stride == 1) return uniform_pack<T>(key, step, ordinal, static_cast<std::uint64_t>(first));
     pack<T> r(T(0));
     for (int lane = 0; lane < lanes; ++lane)
-        r.set(lane, uniform<T>(key, step, ordinal, static_cast<std::uint64_t>(first + lane * stride)));
+        r.set(lane,
+              uniform<T>(key, step, ordinal, static_cast<std::uint64_t>(first + lane * stride)));
     return r;
 }
 
-[[noreturn]] [[gnu::cold]] inline void throw_index(int instruction, std::int64_t index, std::int64_t bound,
-                                                   const part* of) {
+[[noreturn]] [[gnu::cold]] inline void throw_index(int instruction, std::int64_t index,
+                                                   std::int64_t bound, const part* of) {
     throw index_outside{instruction, index, bound, of};
 }
 /// Indices inside of [0, bound); with `wraps` those in [-bound, 0) count from the end.
 template <class T>
-[[gnu::always_inline]] inline pack<T> check_index(pack<T> at, pack<T> bound, bool wraps, int n, int instruction,
-                                                  const part* of) {
+[[gnu::always_inline]] inline pack<T> check_index(pack<T> at, pack<T> bound, bool wraps, int n,
+                                                  int instruction, const part* of) {
     pack<T> r = at;
     if (wraps) r = checked_index_row::cpu(at, bound);
     pack<bool> bad = (r < pack<T>(T(0))) || (r >= bound);
     for (int lane = 0; lane < n; ++lane)
         if (bad.get(lane))
-            throw_index(instruction, static_cast<std::int64_t>(at.get(lane)), static_cast<std::int64_t>(bound.get(lane)),
-                        of);
+            throw_index(instruction, static_cast<std::int64_t>(at.get(lane)),
+                        static_cast<std::int64_t>(bound.get(lane)), of);
     return r;
 }
 
@@ -124,8 +139,8 @@ template <class Row, class T> [[gnu::always_inline]] inline void begin(running_o
 /// Joins the first n lanes of v. The lanes' positions, for argmax, are linear, linear + step, ...
 template <class Row, bool whole, class T>
 [[gnu::always_inline]] inline void accumulate(running_of<Row, T>& r, const pack<T>& v,
-                                              [[maybe_unused]] std::int64_t linear, [[maybe_unused]] int step,
-                                              [[maybe_unused]] int n) {
+                                              [[maybe_unused]] std::int64_t linear,
+                                              [[maybe_unused]] int step, [[maybe_unused]] int n) {
     [[maybe_unused]] pack<bool> live(true);
     if constexpr (!whole) live = iota<std::int32_t>(0, 1) < pack<std::int32_t>(n);
     if constexpr (is_argmax<Row>) {
@@ -136,11 +151,14 @@ template <class Row, bool whole, class T>
         r.index = select(better, position, r.index);
     } else {
         auto joined = Row::combine(r.value, v);
-        if constexpr (whole) r.value = joined;
-        else r.value = select(live, joined, r.value);
+        if constexpr (whole)
+            r.value = joined;
+        else
+            r.value = select(live, joined, r.value);
     }
 }
-template <class Row, class T> [[gnu::always_inline]] inline T fold_lanes(const running_of<Row, T>& r) {
+template <class Row, class T>
+[[gnu::always_inline]] inline T fold_lanes(const running_of<Row, T>& r) {
     return fold(r.value, [](auto a, auto b) { return Row::combine(a, b); });
 }
 template <class T> std::pair<T, std::int64_t> best_lane(const accumulator<T, true>& r) {
@@ -154,7 +172,8 @@ template <class T> std::pair<T, std::int64_t> best_lane(const accumulator<T, tru
     return {best, at};
 }
 /// A row's value, once the row was visited. In `columns` each lane is a row, else all lanes are of one.
-template <class Row, class T> [[gnu::always_inline]] inline auto end(const running_of<Row, T>& r, bool columns) {
+template <class Row, class T>
+[[gnu::always_inline]] inline auto end(const running_of<Row, T>& r, bool columns) {
     if constexpr (is_argmax<Row>) {
         if (columns) return r.index;
         return pack<std::int32_t>(static_cast<std::int32_t>(best_lane(r).second));
@@ -165,7 +184,8 @@ template <class Row, class T> [[gnu::always_inline]] inline auto end(const runni
 }
 
 /// Two words of a task's partial result. `same`: all lanes hold one value.
-template <class Row, class T> void save_partial(const running_of<Row, T>& r, bool same, std::int64_t* to) {
+template <class Row, class T>
+void save_partial(const running_of<Row, T>& r, bool same, std::int64_t* to) {
     if constexpr (is_argmax<Row>) {
         auto [best, at] = best_lane(r);
         to[0] = to_word(same ? r.value.get(0) : best);
@@ -176,7 +196,8 @@ template <class Row, class T> void save_partial(const running_of<Row, T>& r, boo
 }
 /// Partial results joined pairwise: neighbours first, always in the same tree. Those of a task lie `stride` words from
 /// the next task's.
-template <class Row, class T> auto join_partials(std::int64_t* from, std::int64_t stride, std::int64_t tasks) {
+template <class Row, class T>
+auto join_partials(std::int64_t* from, std::int64_t stride, std::int64_t tasks) {
     for (std::int64_t gap = 1; gap < tasks; gap *= 2)
         for (std::int64_t t = 0; t + gap < tasks; t += 2 * gap) {
             std::int64_t *left = from + t * stride, *right = from + (t + gap) * stride;
@@ -189,8 +210,10 @@ template <class Row, class T> auto join_partials(std::int64_t* from, std::int64_
                 left[0] = to_word(Row::combine(pack<T>(a), pack<T>(b)).get(0));
             }
         }
-    if constexpr (is_argmax<Row>) return pack<std::int32_t>(tasks ? static_cast<std::int32_t>(from[1]) : 0);
-    else return pack<T>(tasks ? from_word<T>(from[0]) : Row::template neutral<T>());
+    if constexpr (is_argmax<Row>)
+        return pack<std::int32_t>(tasks ? static_cast<std::int32_t>(from[1]) : 0);
+    else
+        return pack<T>(tasks ? from_word<T>(from[0]) : Row::template neutral<T>());
 }
 
 }  // namespace etch::cpu::detail

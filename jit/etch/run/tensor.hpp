@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <ostream>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
