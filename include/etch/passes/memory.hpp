@@ -11,7 +11,7 @@
 namespace etch {
 
 struct memory_options {
-    bool in_place = true;  // false: parameters change only when the whole call has succeeded (nan_guard)
+    bool in_place = true;  // false: operands stay intact, parameters change last of all (nan_guard)
 };
 
 namespace detail {
@@ -28,7 +28,7 @@ public:
         updates_in_place();
         list_accesses();
         times();
-        reuse();
+        if (options.in_place) reuse();
         list_accesses();
         times();
     }
@@ -197,11 +197,11 @@ private:
     }
     constexpr bool follows(const part& p, const matrix_product& m) const {
         const body& b = out.bodies[at(p.body)];
-        if (b.kind != body_kind::pointwise || b.sequential || b.outer == 0) return false;
+        if (b.kind != body_kind::pointwise || b.sequential || !over_rows(p, b, m)) return false;
         int loads = 0;
         for (int i = 0; i < b.instructions.count; ++i) {
             const instruction& k = out.instructions[at(b.instructions.first + i)];
-            if (k.what == code::reduce || k.what == code::gather) return false;
+            if (k.what == code::reduce || k.what == code::gather || k.op == op_of<checked_index_row>()) return false;
             if (k.slot < 0) continue;
             const slot& s = out.slots[at(p.slots.first + k.slot)];
             if (s.storage == m.c) {
@@ -211,6 +211,10 @@ private:
             if (k.what == code::store && !contiguous(p, b, s)) return false;
         }
         return loads == 1;
+    }
+    /// Whether the part's space is the product's result as one axis, or as {rows, columns}.
+    constexpr bool over_rows(const part& p, const body& b, const matrix_product& m) const {
+        return b.outer == 1 || (b.outer == 2 && p.extents[1] == m.n);
     }
     /// Whether the slot walks its storage from the first element to the last.
     constexpr bool contiguous(const part& p, const body& b, const slot& s) const {

@@ -251,17 +251,19 @@ struct program_view : program_arrays<detail::span_of> {
     }
     /// 2 per multiply-add of products, one per other scalar operation.
     constexpr std::int64_t flops(std::span<const std::int64_t> dim_values) const {
-        return count(all_steps(), dim_values, [&](const step& s) {
-            std::int64_t sum = 0;
-            if (s.kind == step_kind::gemm) {
-                const matrix_product& m = gemms[detail::at(s.index)];
-                sum = 2 * value_of(m.m, dim_values) * value_of(m.n, dim_values) * value_of(m.k, dim_values) *
-                      value_of(m.batch, dim_values);
-                if (m.epilogue >= 0) sum += part_flops(parts[detail::at(m.epilogue)], dim_values);
-            }
-            for (int p = 0; p < s.parts.count; ++p) sum += part_flops(parts[detail::at(s.parts.first + p)], dim_values);
-            return sum;
-        });
+        return count(all_steps(), dim_values, [&](const step& s) { return step_flops(s, dim_values); });
+    }
+    /// The same of one run of a step; 0 for a loop, whose body has steps of its own.
+    constexpr std::int64_t step_flops(const step& s, std::span<const std::int64_t> dim_values) const {
+        std::int64_t sum = 0;
+        if (s.kind == step_kind::gemm) {
+            const matrix_product& m = gemms[detail::at(s.index)];
+            sum = 2 * value_of(m.m, dim_values) * value_of(m.n, dim_values) * value_of(m.k, dim_values) *
+                  value_of(m.batch, dim_values);
+            if (m.epilogue >= 0) sum += part_flops(parts[detail::at(m.epilogue)], dim_values);
+        }
+        for (int p = 0; p < s.parts.count; ++p) sum += part_flops(parts[detail::at(s.parts.first + p)], dim_values);
+        return sum;
     }
     constexpr std::int64_t part_flops(const part& p, std::span<const std::int64_t> dim_values) const {
         const body& b = bodies[detail::at(p.body)];

@@ -44,6 +44,13 @@ private:
     std::unique_ptr<std::byte, release> data_;
 };
 
+class executor;
+/// Stands between an executor and its steps, those in loops too: it runs each with executor::run_step, or does not.
+struct step_watcher {
+    virtual ~step_watcher() = default;
+    virtual void run(executor& e, int step) = 0;
+};
+
 class executor {
 public:
     /// kernels: one entry for each body of the program, in order. The program must outlive the executor.
@@ -96,6 +103,25 @@ public:
     const program_view& program() const { return p; }
     std::span<const std::int64_t> dims() const { return dim_values; }
     std::int64_t bytes() const { return arena_bytes; }
+    std::span<const kernel_entry> kernels() const { return entries; }
+
+    // ---- for watchers -------------------------------------------------------------------------------------------
+    /// Null for none, which costs one branch a step. The watcher outlives the runs.
+    void watch(step_watcher* w) { watcher = w; }
+    /// The step kinds that this back end has.
+    void run_step(const step& s) {
+        switch (s.kind) {
+            case step_kind::kernel: return run_parts(s.parts);
+            case step_kind::gemm: return run_gemm(p.gemms[at(s.index)]);
+            case step_kind::loop: return run_loop(p.loops[at(s.index)]);
+            case step_kind::copy: return run_copy(p.copies[at(s.index)]);
+        }
+        throw mistake("the CPU back end has no step of the kind " + std::string(name_of(s.kind)));
+    }
+    /// Where a storage lies in this run.
+    std::byte* memory_of(int s) const { return pointers[at(s)]; }
+    /// Part `i` as it ran last.
+    const kernel_call& call_of(int i) const { return parts[at(i)].call; }
 
 protected:
     struct bound_part {
@@ -113,6 +139,7 @@ protected:
     aligned_memory arena;
     std::int64_t arena_bytes = 0;
     bool bound = false;
+    step_watcher* watcher = nullptr;
 
     std::int64_t number(extent e) const { return p.value_of(e, dim_values); }
     static std::size_t at(int i) { return static_cast<std::size_t>(i); }
@@ -181,17 +208,10 @@ protected:
     }
 
     void run_steps(range_of r) {
-        for (int i = 0; i < r.count; ++i) run_step(p.steps[at(r.first + i)]);
-    }
-    /// The step kinds that this back end has.
-    void run_step(const step& s) {
-        switch (s.kind) {
-            case step_kind::kernel: return run_parts(s.parts);
-            case step_kind::gemm: return run_gemm(p.gemms[at(s.index)]);
-            case step_kind::loop: return run_loop(p.loops[at(s.index)]);
-            case step_kind::copy: return run_copy(p.copies[at(s.index)]);
+        for (int i = 0; i < r.count; ++i) {
+            if (watcher) watcher->run(*this, r.first + i);
+            else run_step(p.steps[at(r.first + i)]);
         }
-        throw mistake("the CPU back end has no step of the kind " + std::string(name_of(s.kind)));
     }
 
     void point(const part& q) {
@@ -265,12 +285,52 @@ protected:
             c.a = reinterpret_cast<const T*>(pointers[at(g.a)]) + number(g.offset_a) + i * step_a;
             c.b = reinterpret_cast<const T*>(pointers[at(g.b)]) + number(g.offset_b) + i * step_b;
             c.c = reinterpret_cast<T*>(pointers[at(g.c)]) + i * c.m * c.n;
-            cpu::gemm(c);
+            cpu::gemm(c, [&](std::int64_t row, std::int64_t row_end, std::int64_t column, std::int64_t column_end) {
+                if (g.epilogue >= 0) run_epilogue(g.epilogue, i * c.m, row, row_end, column, column_end, c.n);
+            });
         }
     }
+    /// The epilogue over a block of the product, by the thread that has just made it and while it is in cache. The body's
+    /// space is the whole result, as one axis or with the product's columns as the last; above them are rows.
+    void run_epilogue(int i, std::int64_t first_row, std::int64_t row, std::int64_t row_end, std::int64_t column,
+                      std::int64_t column_end, std::int64_t columns) {
+        const part& q = p.parts[at(i)];
+        const body& b = p.bodies[at(q.body)];
+        bool whole_rows = column == 0 && column_end == columns;
+        std::vector<bound_slot>& moved = epilogue_slots();
+        auto run_piece = [&](std::int64_t from, std::int64_t to, std::int64_t left, std::int64_t right) {
+            kernel_call call = parts[at(i)].call;
+            moved.assign(call.slots, call.slots + q.slots.count);
+            std::int64_t origin[max_rank]{};  // the first point of the piece, along each axis
+            if (b.outer == 1) {
+                origin[0] = from * columns + left;
+                call.extents[0] = (to - from - 1) * columns + right - left;
+            } else {
+                origin[b.outer - 1] = left;
+                call.extents[b.outer - 1] = right - left;
+                origin[b.outer - 2] = from;
+                call.extents[b.outer - 2] = to - from;
+            }
+            for (auto& s : moved)
+                for (int a = 0; a < b.outer; ++a) s.offset += origin[a] * s.strides[a];
+            call.slots = moved.data();
+            call.rows = b.outer == 1 ? 1 : to - from;
+            call.block = call.extents[b.outer - 1];
+            call.blocks = 1;
+            const kernel_entry& e = entries[at(q.body)];
+            e.run(call, e, 0, call.rows, 0);
+        };
+        if (b.outer > 1 || whole_rows) return run_piece(first_row + row, first_row + row_end, column, column_end);
+        for (std::int64_t r = row; r < row_end; ++r)
+            run_piece(first_row + r, first_row + r + 1, column, column_end);
+    }
+    static std::vector<bound_slot>& epilogue_slots() {
+        thread_local std::vector<bound_slot> slots_of_this_thread;
+        return slots_of_this_thread;
+    }
     void run_gemm(const matrix_product& g) {
+        if (g.epilogue >= 0) point(p.parts[at(g.epilogue)]);
         products->run(*this, g);
-        if (g.epilogue >= 0) run_parts({g.epilogue, 1});
     }
     void run_copy(const copy& c) {
         const storage& s = p.storages[at(c.from)];
@@ -307,6 +367,7 @@ public:
         return &table;
     }
     void use(const product_table* table) { products = table; }
+    const product_table* product_functions() const { return products; }
 
 protected:
     const product_table* products = nullptr;

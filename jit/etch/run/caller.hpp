@@ -4,6 +4,7 @@
 #pragma once
 #include <etch/cpu/executor.hpp>
 #include <etch/run/bind.hpp>
+#include <etch/run/profile.hpp>
 #include <etch/run/state.hpp>
 
 namespace etch::detail {
@@ -30,9 +31,26 @@ public:
     const etch::state& parameters() const { return state_; }
     const program_view& program() const { return program_; }
 
+    // ---- to look at -----------------------------------------------------------------------------------------------
+    /// The steps as text, with figures for the dims of the last call.
+    std::string describe() const {
+        const auto& dims = stand_in_ ? stand_in_->dims_ : dims_;
+        return etch::describe(program_, dims);
+    }
+    /// Times each step from now on; another true begins anew, false stops and keeps what was measured.
+    void profile(bool on) {
+        if (on) profile_ = std::make_unique<step_profile>(program_);
+        executor_.watch(on ? profile_.get() : nullptr);
+    }
+    profile_table profile() const { return profile_ ? profile_->table() : profile_table{}; }
+    /// Another caller that takes the calls, on the same parameters (see nan_guard.hpp); null for none.
+    void stand_in(std::shared_ptr<caller> other) { stand_in_ = std::move(other); }
+    cpu::executor& steps() { return executor_; }
+
     /// One call. Outputs of rank 0 become tensors too where `numbers` is false. Whatever goes wrong, parameters are as
     /// before: all is checked first, and the executor writes them last.
     void call(std::span<const argument> arguments, std::span<result> results, bool numbers) {
+        if (stand_in_) return stand_in_->call(arguments, results, numbers);
         etch::state::exclusive held(state_, "call");
         arguments_.bind(arguments);
         if (!bound_ || !std::equal(dims_.begin(), dims_.end(), arguments_.dims().begin())) use_dims();
@@ -58,6 +76,8 @@ private:
     bool bound_ = false;
     buffer_pool::owner pool_;
     cpu::executor executor_;
+    std::unique_ptr<step_profile> profile_;
+    std::shared_ptr<caller> stand_in_;
 
     void use_dims() {
         bound_ = false;

@@ -5,7 +5,7 @@
 #pragma once
 #include <etch/cpu/interpret.hpp>
 #include <etch/passes/plan.hpp>
-#include <etch/run/caller.hpp>
+#include <etch/run/nan_guard.hpp>
 
 namespace etch {
 
@@ -60,6 +60,18 @@ public:
 
     etch::state state() const { return runs().parameters(); }
     const program_view& program() const { return runs().program(); }
+
+    /// What runs, step by step, as text: kernels with their instructions, what they read and write, the user's lines.
+    std::string describe() const { return runs().describe(); }
+    /// Times each step of the calls from now on, from zero; false stops it. Calls under nan_guard are not timed.
+    void profile(bool on) { runs().profile(on); }
+    /// What the timed calls spent on each step: std::cout << f.profile().
+    profile_table profile() const { return runs().profile(); }
+    /// Makes calls stop at the first step that stores NaN or infinity, by a mistake that names the op, its operands, the
+    /// tensor and the user's line, or the input or parameter that held one already. Parameters, optimizer state, key and
+    /// step are then as before the call. Results are the same; calls are somewhat slower and take more memory. An
+    /// infinity that the model itself writes as a number, as a mask does, may pass.
+    template <std::same_as<bool> Flag> void nan_guard(Flag on) { detail::guard_calls(runs(), on); }
 
     /// One argument for each input of the graph, in order.
     template <class... Arguments> named_results operator()(const Arguments&... arguments) {
