@@ -42,7 +42,7 @@ constexpr int line_of_cell = __LINE__ + 5;
 constexpr auto recurrence = [](etch::graph& g) {
     auto T = g.dim("T");
     auto xs = g.input<float>("xs", {T, 4});
-    auto w = g.param<float>("w", {4, 4}, etch::nn::normal{});
+    auto w = g.param<float>("w", {4, 4}, etch::nn::zeros{});
     auto r = etch::scan([&](etch::expr x, etch::expr h) { return log(1.5 + matmul(h, w) + x); }, xs,
                         zeros_like(slice(xs, {0})));
     g.output("last", r.last);
@@ -100,6 +100,13 @@ constexpr auto rare = [](etch::graph& g) {
     auto y = sum(take(1 / x, i, 0));
     g.output("y", y);
     g.output("slope", grad(y, x));
+};
+constexpr int line_of_take = __LINE__ + 5;
+constexpr auto scatter = [](etch::graph& g) {
+    auto x = g.input<float>("x", {2});
+    auto i = g.input<int>("i", {4});
+    auto c = g.input<float>("c", {4});
+    g.output("slope", 2 * grad(sum(take(x, i, 0) * c), x));
 };
 
 }  // namespace
@@ -227,11 +234,12 @@ TEST_CASE("the guard names the op in the middle of a chain") {
 TEST_CASE("an update that overflows leaves the parameters") {
     etch::function<step> f;
     f.nan_guard(true);
-    f(floats{1, 1, 1});
+    f(floats(3, 1e-30f));
     CHECK(f.state()["v"].to_vector<float>() == floats{2, 2, 2});
     auto before = f.state()["w"].to_vector<float>();
     auto s = sentence_of([&] { f(floats{1, 1e10f, 1}); });
-    CHECK(s == "nan_guard: multiply gives inf of 1e40 and 1 " + place(line_of_update));
+    CHECK(s == "nan_guard: multiply gives inf of 1e10 and 1e30 " + place(line_of_update) +
+                   ", first seen in the new parameter w at {1}");
     CHECK(f.state()["v"].to_vector<float>() == floats{2, 2, 2});
     CHECK(f.state()["w"].to_vector<float>() == before);
 }
@@ -271,7 +279,12 @@ TEST_CASE("gathers, scatters and loops are followed") {
     CHECK(sentence_of([&] { f(floats{1, 2}, i); }) == "no mistake");
     auto s = sentence_of([&] { f(floats{0, 2}, i); });
     INFO(s);
-    CHECK(has(s, "divide gives inf of 1 and 0 " + place(line_of_table)));
+    CHECK(has(s, "reciprocal gives inf of 0 " + place(line_of_table)));
+    etch::function<scatter> added;
+    added.nan_guard(true);
+    CHECK(sentence_of([&] { added(floats{1, 2}, i, floats(4, 0.5e38f)); }) == "no mistake");
+    s = sentence_of([&] { added(floats{1, 2}, i, floats(4, 2e38f)); });
+    CHECK(s.find("nan_guard: scatter_add gives inf " + place(line_of_take) + ", first seen in the result of ") == 0);
 
     etch::function<recurrence> loop;
     loop.nan_guard(true);

@@ -31,7 +31,8 @@ std::set<std::string> names_of_the_page() {
     const std::regex code("`([^`\n]+)`"), name("[A-Za-z_][A-Za-z_0-9]*");
     for (std::sregex_iterator c(page.begin(), page.end(), code), end; c != end; ++c) {
         const std::string piece = (*c)[1];
-        for (std::sregex_iterator n(piece.begin(), piece.end(), name); n != end; ++n) names.insert(n->str());
+        for (std::sregex_iterator n(piece.begin(), piece.end(), name); n != end; ++n)
+            names.insert(n->str());
     }
     return names;
 }
@@ -48,7 +49,8 @@ std::set<std::string> names_of_header(const files::path& path, bool structs) {
         if (line == "namespace detail {") inside = true;
         if (line == "}  // namespace detail") inside = false;
         std::smatch found;
-        if (inside || !(std::regex_match(line, found, function) || (structs && std::regex_match(line, found, type))))
+        if (inside || !(std::regex_match(line, found, function) ||
+                        (structs && std::regex_match(line, found, type))))
             continue;
         const std::string name = found[1];
         if (!name.ends_with("_flag")) names.insert(name);
@@ -69,7 +71,8 @@ TEST_CASE("the page of the language names every op") {
 
 TEST_CASE("the page of the language names every public function") {
     const auto page = names_of_the_page();
-    const std::set<std::string> internal{"apply", "derivative", "poison"};  // what rows are written with
+    const std::set<std::string> internal{"apply", "derivative",
+                                         "poison"};  // what rows are written with
     std::size_t checked = 0;
     for (const char* folder : {"ops", "expr", "nn"})
         for (const auto& entry : files::directory_iterator(root / "include" / "etch" / folder))
@@ -79,7 +82,8 @@ TEST_CASE("the page of the language names every public function") {
                 CHECK(page.contains(name));
                 ++checked;
             }
-    for (const auto& name : names_of_header(root / "include" / "etch" / "passes" / "derivative.hpp", false)) {
+    for (const auto& name :
+         names_of_header(root / "include" / "etch" / "passes" / "derivative.hpp", false)) {
         INFO(name);
         CHECK(page.contains(name));
         ++checked;
@@ -89,20 +93,70 @@ TEST_CASE("the page of the language names every public function") {
 
 TEST_CASE("the page of the language names what a graph and a call have") {
     const auto page = names_of_the_page();
-    for (const char* name :
-         {"dim", "input", "param", "output", "update", "minimize", "scope", "all", "none", "range", "keepdims",
-          "allow_disconnected", "no_bias", "plan", "is_correct", "kernels", "distinct_kernels", "gemms", "bytes",
-          "state_bytes", "flops", "plan_options", "assume_finite", "in_place", "debugprint", "to_dot", "simplify", "verify",
-          "function", "compile", "state", "seed", "tensor", "view", "permutation", "threads", "mistake", "names",
-          "contains", "set", "clone", "full", "zeros", "element", "shape", "rank", "size", "data", "as", "to_vector",
-          "item", "get", "ETCH_THREADS", "expr", "operand", "initial_value"}) {
+    for (const char* name : {"dim",
+                             "input",
+                             "param",
+                             "output",
+                             "update",
+                             "minimize",
+                             "scope",
+                             "all",
+                             "none",
+                             "range",
+                             "keepdims",
+                             "allow_disconnected",
+                             "no_bias",
+                             "plan",
+                             "is_correct",
+                             "kernels",
+                             "distinct_kernels",
+                             "gemms",
+                             "bytes",
+                             "state_bytes",
+                             "flops",
+                             "plan_options",
+                             "assume_finite",
+                             "in_place",
+                             "debugprint",
+                             "to_dot",
+                             "simplify",
+                             "verify",
+                             "function",
+                             "compile",
+                             "state",
+                             "seed",
+                             "tensor",
+                             "view",
+                             "permutation",
+                             "threads",
+                             "mistake",
+                             "names",
+                             "contains",
+                             "set",
+                             "clone",
+                             "full",
+                             "zeros",
+                             "element",
+                             "shape",
+                             "rank",
+                             "size",
+                             "data",
+                             "as",
+                             "to_vector",
+                             "item",
+                             "get",
+                             "ETCH_THREADS",
+                             "expr",
+                             "operand",
+                             "initial_value"}) {
         INFO(name);
         CHECK(page.contains(name));
     }
 }
 
 TEST_CASE("the model of README.md is the one of the example") {
-    const std::string example = contents(root / "examples" / "digits.cpp"), begin = "// [model]\n", end = "// [/model]\n";
+    const std::string example = contents(root / "examples" / "digits.cpp"), begin = "// [model]\n",
+                      end = "// [/model]\n";
     const auto first = example.find(begin), last = example.find(end);
     REQUIRE(first != std::string::npos);
     REQUIRE(last != std::string::npos);

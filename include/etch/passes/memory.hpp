@@ -212,8 +212,11 @@ private:
         }
         return loads == 1;
     }
-    /// Whether the part's space is the product's result as one axis, or as {rows, columns}.
+    /// Whether the part's space is the product's whole result, as one axis or as {rows, columns}.
     constexpr bool over_rows(const part& p, const body& b, const matrix_product& m) const {
+        polynomial size = polynomial_of(p.extents[0]);
+        if (b.outer == 2) size = size * polynomial_of(p.extents[1]);
+        if (!(size == polynomial_of(out.storages[at(m.c)].size))) return false;
         return b.outer == 1 || (b.outer == 2 && p.extents[1] == m.n);
     }
     /// Whether the slot walks its storage from the first element to the last.

@@ -39,7 +39,7 @@ public:
     }
     /// Times each step from now on; another true begins anew, false stops and keeps what was measured.
     void profile(bool on) {
-        if (on) profile_ = std::make_unique<step_profile>(program_);
+        if (on) profile_ = std::make_shared<step_profile>(program_);
         executor_.watch(on ? profile_.get() : nullptr);
     }
     profile_table profile() const { return profile_ ? profile_->table() : profile_table{}; }
@@ -76,7 +76,7 @@ private:
     bool bound_ = false;
     buffer_pool::owner pool_;
     cpu::executor executor_;
-    std::unique_ptr<step_profile> profile_;
+    std::shared_ptr<step_profile> profile_;
     std::shared_ptr<caller> stand_in_;
 
     void use_dims() {
