@@ -117,7 +117,7 @@ TEST_CASE("a program describes its steps") {
     INFO(s);
     CHECK(has(s, "0: gemm float32 input image {N, 6} x parameter hidden/weight {6, 8} -> "));
     CHECK(has(s, "epilogue: body "));
-    CHECK(has(s, " = relu(") );
+    CHECK(has(s, " = relu("));
     CHECK(has(s, "transposed"));
     CHECK(has(s, "load parameter hidden/bias"));
     CHECK(has(s, "-> output loss"));
@@ -125,11 +125,13 @@ TEST_CASE("a program describes its steps") {
     CHECK(has(s, "reads 16*N + 12 bytes, writes 12*N + 4 bytes"));
     CHECK(has(s, "inspect.cpp:" + std::to_string(line_of_dense)));
     CHECK(has(s, "inspect.cpp:" + std::to_string(line_of_loss)));
-    CHECK(has(s, " distinct), 5 gemms; 332 bytes of state; arena and flops are known when a call binds the dims\n"));
+    CHECK(has(s, " distinct), 5 gemms; 332 bytes of state; arena and flops are known when a call "
+                 "binds the dims\n"));
     CHECK(s == etch::describe(etch::plan<net>.view()));
     f(floats(12), std::vector<int>{0, 2});
     s = f.describe();
-    CHECK(has(s, " bytes of arena, " + std::to_string(etch::plan<net>.flops(2)) + " flops; with N = 2\n"));
+    CHECK(has(s, " bytes of arena, " + std::to_string(etch::plan<net>.flops(2)) +
+                     " flops; with N = 2\n"));
     CHECK(has(s, "*N = "));
     auto d = etch::debugprint(f);
     CHECK(has(d, "output loss\n"));
@@ -198,7 +200,8 @@ TEST_CASE("the guard lets good calls be") {
         float a = f(x, std::vector<int>{0, 2}), b = same(x, std::vector<int>{0, 2});
         CHECK(a == b);
     }
-    CHECK(f.state()["hidden/weight"].to_vector<float>() == same.state()["hidden/weight"].to_vector<float>());
+    CHECK(f.state()["hidden/weight"].to_vector<float>() ==
+          same.state()["hidden/weight"].to_vector<float>());
     CHECK(has(f.describe(), "with N = 2"));
     f.nan_guard(false);
     CHECK(float(f(x, std::vector<int>{0, 2})) == float(same(x, std::vector<int>{0, 2})));
@@ -211,12 +214,15 @@ TEST_CASE("the guard names what came from outside") {
     f.nan_guard(true);
     CHECK(sentence_of([&] { f(floats{1, 1, 1}); }) == "nan_guard: parameter w holds nan at {1}");
     f.state().set("w", floats(3));
-    CHECK(sentence_of([&] { f(floats{1, 1, 1, 1, 1, -inf}); }) == "nan_guard: input x holds -inf at {1, 2}");
+    CHECK(sentence_of([&] {
+              f(floats{1, 1, 1, 1, 1, -inf});
+          }) == "nan_guard: input x holds -inf at {1, 2}");
     CHECK(sentence_of([&] { f(floats{1, 1, 1}); }) == "no mistake");
 }
 
 TEST_CASE("the guard names the op in the middle of a chain") {
-    auto wanted = "nan_guard: log gives nan of -2 " + place(line_of_log) + ", first seen in output y at {1, 1}";
+    auto wanted = "nan_guard: log gives nan of -2 " + place(line_of_log) +
+                  ", first seen in output y at {1, 1}";
     const floats x{1, 2, 3, 4, -2.5f, 5};
     etch::function<chain> f;
     f.nan_guard(true);
@@ -227,8 +233,10 @@ TEST_CASE("the guard names the op in the middle of a chain") {
     auto interpreted = etch::compile(g);
     interpreted.nan_guard(true);
     CHECK(sentence_of([&] { interpreted(x); }) == wanted);
-    CHECK(sentence_of([&] { f(floats{1, -0.5f, 1}); }) ==
-          "nan_guard: log gives -inf of 0 " + place(line_of_log) + ", first seen in output y at {0, 1}");
+    CHECK(sentence_of([&] {
+              f(floats{1, -0.5f, 1});
+          }) == "nan_guard: log gives -inf of 0 " + place(line_of_log) +
+                    ", first seen in output y at {0, 1}");
 }
 
 TEST_CASE("an update that overflows leaves the parameters") {
@@ -249,8 +257,8 @@ TEST_CASE("reductions and products are followed") {
     f.nan_guard(true);
     std::vector<double> x(20, 1);
     for (int i = 10; i < 15; ++i) x[static_cast<std::size_t>(i)] = 0;
-    CHECK(sentence_of([&] { f(x); }) ==
-          "nan_guard: divide gives nan of 0 and 0 " + place(line_of_divide) + ", first seen in output total");
+    CHECK(sentence_of([&] { f(x); }) == "nan_guard: divide gives nan of 0 and 0 " +
+                                            place(line_of_divide) + ", first seen in output total");
     etch::function<overflow> g;
     g.nan_guard(true);
     CHECK(sentence_of([&] { g(floats(300, 2e36f)); }) ==
@@ -258,7 +266,8 @@ TEST_CASE("reductions and products are followed") {
     etch::function<product> h;
     h.nan_guard(true);
     auto s = sentence_of([&] { h(floats{1, 1, 1, 1e30f, 1, 1}); });
-    CHECK(has(s, "nan_guard: dot gives inf " + place(line_of_dot) + ", first seen in the result of "));
+    CHECK(has(s,
+              "nan_guard: dot gives inf " + place(line_of_dot) + ", first seen in the result of "));
 }
 
 TEST_CASE("an infinity that the model writes may pass") {
@@ -284,7 +293,8 @@ TEST_CASE("gathers, scatters and loops are followed") {
     added.nan_guard(true);
     CHECK(sentence_of([&] { added(floats{1, 2}, i, floats(4, 0.5e38f)); }) == "no mistake");
     s = sentence_of([&] { added(floats{1, 2}, i, floats(4, 2e38f)); });
-    CHECK(s.find("nan_guard: scatter_add gives inf " + place(line_of_take) + ", first seen in the result of ") == 0);
+    CHECK(s.find("nan_guard: scatter_add gives inf " + place(line_of_take) +
+                 ", first seen in the result of ") == 0);
 
     etch::function<recurrence> loop;
     loop.nan_guard(true);

@@ -88,8 +88,10 @@ private:
             if (s.kind == etch::step_kind::gemm) {
                 const auto& g = p.gemms[at(s.index)];
                 product(g);
-                std::vector<access> factors{{g.a, -1, false}, {g.b, -1, false}, {g.c, -1, true}};
-                perform(factors);
+                // The epilogue runs on blocks of the result while other blocks are being made.
+                perform({{g.c, -1, true}});
+                list.push_back({g.a, -1, false});
+                list.push_back({g.b, -1, false});
                 if (g.epilogue >= 0) part(g.epilogue, list);
             }
             perform(list);

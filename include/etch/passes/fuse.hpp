@@ -4,7 +4,7 @@
 // must be stored are known. A cluster has a stage: it reads stored values of earlier stages only, so that no cycle can
 // arise. It stands after simplify, which decides what there is to compute, and before lower, which writes the bodies.
 #pragma once
-#include <etch/passes/index_map.hpp>
+#include <etch/passes/cluster.hpp>
 
 namespace etch {
 
@@ -14,178 +14,26 @@ inline constexpr int last_stage = 1 << 20;  // of parameters' updates: all in on
 inline constexpr int cheap = 8;             // scalar operations that are rather computed twice than stored
 inline constexpr int most_passes = 16;      // over a row: as many as instruction::passes has bits
 
-/// For each axis of a value the axis of a cluster, -1 for none.
-using axis_list = std::array<signed char, max_rank>;
-
-/// A kernel to be: values over one space, some of its axes reduced.
-struct cluster {
-    type space;
-    unsigned reduced = 0;  // axes of a row
-    int stage = 0;
-    int merged = -1;       // into this other cluster
-    std::vector<int> members;
-};
-
-struct fusion {
-    graph& g;
-    int region;                     // loop, -1 outside of all
-    std::vector<int> order;         // live nodes of the region
-    std::vector<char> solid;        // views that must lie in memory
+struct fusion : clustering {
     std::vector<char> stored;       // values that must lie in memory
     std::vector<char> final;        // only updates use them
-    std::vector<int> uses;
-    std::vector<int> cluster_of, stage_of, inline_cost, ready;
+    std::vector<int> stage_of, inline_cost, ready;
     std::vector<int> pass_of;       // reductions of the own stage that must have been made before
-    std::vector<axis_list> maps;  // of a member's axes (a reduction: its operand's) to the cluster's
-    std::vector<cluster> clusters;
 
     constexpr fusion(graph& graph_in, int loop, std::span<const int> roots, std::span<const int> updates)
-        : g(graph_in),
-          region(loop),
-          solid(g.values.size(), 0),
+        : clustering(graph_in, loop, roots, updates),
           stored(g.values.size(), 0),
           final(g.values.size(), 0),
-          uses(g.values.size(), 0),
-          cluster_of(g.values.size(), -1),
           stage_of(g.values.size(), 0),
           inline_cost(g.values.size(), 0),
           ready(g.values.size(), 1),
-          pass_of(g.values.size(), 0),
-          maps(g.values.size(), axis_list{}) {
-        find_live(roots, updates);
-        mark_solid(roots, updates);
+          pass_of(g.values.size(), 0) {
         mark_final(roots, updates);
         for (int n : order) place_node(n);
         join_siblings();
         choose_stored();
     }
 
-    constexpr const node& node_at(int i) const { return g.nodes[at_index(i)]; }
-    constexpr bool own(int v) const { return g.node_of(v).loop == region; }
-    constexpr op_class kind(int v) const { return row_of(g.node_of(v)).kind; }
-    /// Whether kernels compute the value (rather than a step of its own, or nothing).
-    constexpr bool computed(int v) const {
-        op_class k = kind(v);
-        return own(v) && (k == op_class::elementwise || k == op_class::reduction || k == op_class::gather ||
-                          k == op_class::counter || (k == op_class::view && solid[at_index(v)]));
-    }
-    constexpr bool is_view(int v) const { return kind(v) == op_class::view && !(own(v) && solid[at_index(v)]); }
-    constexpr bool opaque(int v) const { return own(v) && kind(v) == op_class::opaque; }
-    constexpr int root(int c) const {
-        while (clusters[at_index(c)].merged >= 0) c = clusters[at_index(c)].merged;
-        return c;
-    }
-    constexpr int home(int v) const { return cluster_of[at_index(v)] < 0 ? -1 : root(cluster_of[at_index(v)]); }
-
-    /// What a view shows: the value behind it, and where.
-    struct source {
-        int value;
-        index_map map;
-    };
-    constexpr source behind(int v, index_map m) const {
-        while (is_view(v)) {
-            const node& n = g.node_of(v);
-            m = descend(g, n, m);
-            v = g.operands(n)[0];
-        }
-        return {v, m};
-    }
-    constexpr int base(int v) const {
-        while (is_view(v)) v = g.operands(g.node_of(v))[0];
-        return v;
-    }
-    /// The operands of a computed value, each with the map from the value's axes (a reduction: its operand's) to its own.
-    constexpr source operand_source(const node& n, int k) const {
-        int u = g.operands(n)[at_index(k)];
-        const type& t = g.type_of(u);
-        op_class c = row_of(n).kind;
-        if (c == op_class::view) return behind(u, descend(g, n, index_map::identity(g.type_of(n.results.first).rank)));
-        index_map m = index_map::identity(t.rank);
-        if (c == op_class::gather) {
-            int axis = static_cast<int>(g.attributes(n)[0]);
-            if (n.op == op_of<take_row>()) {
-                int added = g.type_of(g.operands(n)[1]).rank;
-                for (int i = 0; i < t.rank; ++i)
-                    m[i].axis = k == 1 ? axis + i : i < axis ? i : i - 1 + added;
-            }
-            if (k == 0) m[axis] = {axis_source::dynamic, 1, {}};
-        }
-        if (c == op_class::counter) m = {};  // the key, read at fixed places
-        return behind(u, m);
-    }
-
-    // ---- what lives ---------------------------------------------------------------------------------------------
-    constexpr void find_live(std::span<const int> roots, std::span<const int> updates) {
-        std::vector<int> todo(roots.begin(), roots.end());
-        todo.insert(todo.end(), updates.begin(), updates.end());
-        std::vector<char> seen(g.nodes.size(), 0);
-        for (int v : todo) ++uses[at_index(v)];
-        while (!todo.empty()) {
-            int v = todo.back();
-            todo.pop_back();
-            int n = g.values[at_index(v)].node;
-            if (seen[at_index(n)] || !own(v)) continue;
-            seen[at_index(n)] = 1;
-            for (int u : g.operands(node_at(n))) {
-                ++uses[at_index(u)];
-                todo.push_back(u);
-            }
-        }
-        for (std::size_t i = 0; i < seen.size(); ++i)
-            if (seen[i]) order.push_back(static_cast<int>(i));
-    }
-    /// Views that are results, or operands of what reads plain memory, become copies.
-    constexpr void mark_solid(std::span<const int> roots, std::span<const int> updates) {
-        auto mark = [&](int v) {
-            if (own(v) && kind(v) == op_class::view) solid[at_index(v)] = 1;
-        };
-        for (int v : roots) mark(v);
-        for (int v : updates) mark(v);
-        for (int i : order) {
-            const node& n = node_at(i);
-            if (n.op == op_of<reshape_row>()) mark(g.operands(n)[0]);
-            if (n.op == op_of<scan_row>()) {  // what the body captures, it reads through the view
-                loop_view l{g.attributes(n)};
-                for (int k = 0; k < l.sequences() + l.carries(); ++k) mark(g.operands(n)[at_index(k)]);
-            }
-            if (n.op == op_of<dot_row>())
-                for (int u : g.operands(n))
-                    if (!matrix_view(u)) mark(u);
-            if (row_of(n).kind == op_class::gather) {  // an extent is a number, and lies nowhere
-                int table = g.operands(n)[0];
-                if (g.node_of(base(table)).op == op_of<extent_value_row>()) mark(table);
-            }
-        }
-    }
-    /// Whether a product can read the view as it is: the last two axes in either order, the batch in row-major order
-    /// or repeated.
-    constexpr bool matrix_view(int v) const {
-        const type& t = g.type_of(v);
-        auto [b, m] = behind(v, index_map::identity(t.rank));
-        const type& from = g.type_of(b);
-        int matrix = 0, previous = -1;
-        bool repeated = false;
-        for (int i = 0; i < from.rank; ++i) {
-            if (m[i].step != 1 || m[i].offset.code != 0) return false;
-            if (m[i].axis == axis_source::fixed) {
-                if (from[i].code != 1) return false;
-                continue;
-            }
-            if (m[i].axis >= t.rank - 2) {
-                ++matrix;
-            } else {
-                if (matrix > 0 || m[i].axis < previous || !(from[i] == t[m[i].axis])) return false;
-                previous = m[i].axis;
-            }
-        }
-        if (matrix != 2) return false;
-        int batch = 0, seen = 0;
-        for (int i = 0; i + 2 < t.rank; ++i) batch += t[i].code != 1 ? 1 : 0;
-        for (int i = 0; i < from.rank; ++i)
-            if (m[i].axis >= 0 && m[i].axis < t.rank - 2 && from[i].code != 1) ++seen;
-        repeated = seen == 0;
-        return repeated || seen == batch;
-    }
     constexpr void mark_final(std::span<const int> roots, std::span<const int> updates) {
         std::vector<char> elsewhere(g.values.size(), 0);
         for (int v : roots) elsewhere[at_index(v)] = 1;
@@ -203,73 +51,6 @@ struct fusion {
         }
     }
 
-    // ---- spaces ---------------------------------------------------------------------------------------------------
-    static constexpr unsigned significant(const type& t) {
-        unsigned mask = 0;
-        for (int i = 0; i < t.rank; ++i)
-            if (t[i].code != 1) mask |= 1u << i;
-        return mask;
-    }
-    constexpr unsigned mask_of(const type& t, const axis_list& map) const {
-        unsigned mask = 0;
-        for (int i = 0; i < t.rank; ++i)
-            if (t[i].code != 1 && map[at_index(i)] >= 0) mask |= 1u << map[at_index(i)];
-        return mask;
-    }
-    /// The cluster's axes of a member's own axes.
-    constexpr axis_list own_map(int v) const {
-        const node& n = g.node_of(v);
-        if (row_of(n).kind != op_class::reduction) return maps[at_index(v)];
-        return without(maps[at_index(v)], n, g.type_of(g.operands(n)[0]));
-    }
-    /// Whether values over these axes of the cluster can be members.
-    static constexpr bool fits(const cluster& c, unsigned mask) {
-        unsigned full = significant(c.space);
-        return mask == full || mask == 0 || (c.reduced != 0 && mask == (full & ~c.reduced));
-    }
-    /// The map of a value of type t, one of whose operands is member q of cluster c. False where it cannot be.
-    constexpr bool map_from(const cluster& c, const type& t, const source& q, axis_list& map) const {
-        const type& qt = g.type_of(q.value);
-        const auto qm = own_map(q.value);
-        for (auto& m : map) m = -1;
-        unsigned used = 0;
-        std::array<bool, max_rank> known{};
-        for (int i = 0; i < qt.rank; ++i) {
-            const auto& s = q.map[i];
-            if (qt[i].code == 1) continue;
-            if (s.axis < 0 || s.step != 1 || s.offset.code != 0 || !(t[s.axis] == qt[i])) return false;
-            map[at_index(s.axis)] = qm[at_index(i)];
-            known[at_index(s.axis)] = true;
-            used |= 1u << qm[at_index(i)];
-        }
-        for (int i = 0; i < t.rank; ++i) {
-            if (t[i].code == 1 || known[at_index(i)]) continue;
-            int found = -1;
-            for (int a = 0; a < c.space.rank && found < 0; ++a)
-                if (!(used >> a & 1) && c.space[a] == t[i]) found = a;
-            if (found < 0) return false;
-            map[at_index(i)] = static_cast<signed char>(found);
-            used |= 1u << found;
-        }
-        return true;
-    }
-    /// Whether an operand that is a member of the same cluster is read at the point that is being computed.
-    constexpr bool aligned(const axis_list& map, const source& q) const {
-        const type& qt = g.type_of(q.value);
-        const auto qm = own_map(q.value);
-        for (int i = 0; i < qt.rank; ++i) {
-            const auto& s = q.map[i];
-            if (qt[i].code == 1) continue;
-            if (s.axis < 0 || s.step != 1 || s.offset.code != 0) return false;
-            if (map[at_index(s.axis)] != qm[at_index(i)]) return false;
-        }
-        return true;
-    }
-    /// A value known only when the whole space was visited.
-    constexpr bool after(const cluster& c, int v) const {
-        unsigned full = significant(c.space);
-        return full != 0 && c.reduced != full && mask_of(g.type_of(v), own_map(v)) == 0;
-    }
     /// Whether q may be computed again inside of a kernel at this stage.
     constexpr bool can_inline(int q, int stage, const type& user) const {
         if (!computed(q) || kind(q) == op_class::reduction || ready[at_index(q)] > stage) return false;
@@ -364,19 +145,6 @@ struct fusion {
             if (gone != significant(space)) clusters.back().reduced = gone;
         }
         enter(id, v, map);
-    }
-    /// A reduction's own map, given its operand's.
-    constexpr axis_list without(const axis_list& map, const node& n,
-                                                        const type& operand) const {
-        axis_list result{};
-        for (auto& r : result) r = -1;
-        std::size_t next = 0;
-        int to = 0;
-        auto a = g.attributes(n);
-        for (int i = 0; i < operand.rank; ++i)
-            if (next < a.size() && a[next] == i) ++next;
-            else result[at_index(to++)] = map[at_index(i)];
-        return result;
     }
     constexpr bool try_join(const node& n, int v, std::span<const source> operands, int stage, const type& space) {
         int best = -1;

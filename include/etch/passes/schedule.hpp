@@ -44,6 +44,11 @@ public:
         for (const auto& p : g.parameters) {
             if (p.update < 0 || p.update == p.value) continue;
             int from = plain(r, p.update, before);
+            if (out.storages[at(from)].where == place::state) {  // another parameter, as it was before the call
+                int old = r.new_storage(g.type_of(p.update), place::arena, 0, -1);
+                before.push_back(copy_step(from, old));
+                from = old;
+            }
             copies.push_back(copy_step(from, r.storage_for(p.value)));
         }
         for (auto& u : units) {

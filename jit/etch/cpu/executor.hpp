@@ -47,8 +47,7 @@ private:
 class executor;
 /// Stands between an executor and its steps, those in loops too: it runs each with executor::run_step, or does not.
 struct step_watcher {
-    virtual ~step_watcher() = default;
-    virtual void run(executor& e, int step) = 0;
+    void (*run)(step_watcher&, executor&, int step);
 };
 
 class executor {
@@ -209,7 +208,7 @@ protected:
 
     void run_steps(range_of r) {
         for (int i = 0; i < r.count; ++i) {
-            if (watcher) watcher->run(*this, r.first + i);
+            if (watcher) watcher->run(*watcher, *this, r.first + i);
             else run_step(p.steps[at(r.first + i)]);
         }
     }

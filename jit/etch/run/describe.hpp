@@ -54,13 +54,16 @@ public:
     std::string space(const part& q) {
         const body& b = p.bodies[at(q.body)];
         std::string s = "{";
-        for (int a = 0; a < b.outer + b.inner; ++a) s += (a > 0 ? ", " : "") + printed(q.extents[at(a)]);
+        for (int a = 0; a < b.outer + b.inner; ++a)
+            s += (a > 0 ? ", " : "") + printed(q.extents[at(a)]);
         return s + "}";
     }
     std::string line_of(const program_line& l) const {
         return std::string(p.text_of(p.files[at(l.file)])) + ':' + std::to_string(l.line);
     }
-    bool has_line(const program_line& l) const { return l.file >= 0 && l.file < std::ssize(p.files); }
+    bool has_line(const program_line& l) const {
+        return l.file >= 0 && l.file < std::ssize(p.files);
+    }
 
     /// input image, parameter hidden/weight, output loss, arena 7.
     std::string name_of(int s) const {
@@ -68,16 +71,17 @@ public:
         if (k.where == place::slice) return "this step of " + name_of(k.index);
         if (k.alias >= 0) {
             int r = p.root(s);
-            return p.storages[at(r)].where == place::state ? "new " + name_of(r)
-                                                           : "arena " + std::to_string(s) + ", over " + name_of(r);
+            return p.storages[at(r)].where == place::state
+                       ? "new " + name_of(r)
+                       : "arena " + std::to_string(s) + ", over " + name_of(r);
         }
         auto index = at(k.index);
         switch (k.where) {
-            case place::input: return "input " + std::string(p.text_of(p.inputs[index].name));
-            case place::output: return "output " + std::string(p.text_of(p.outputs[index].name));
-            case place::state: return "parameter " + std::string(p.text_of(p.states[index].name));
-            case place::constant: return "constant " + std::to_string(s);
-            default: return "arena " + std::to_string(s);
+        case place::input: return "input " + std::string(p.text_of(p.inputs[index].name));
+        case place::output: return "output " + std::string(p.text_of(p.outputs[index].name));
+        case place::state: return "parameter " + std::string(p.text_of(p.states[index].name));
+        case place::constant: return "constant " + std::to_string(s);
+        default: return "arena " + std::to_string(s);
         }
     }
 
@@ -87,7 +91,8 @@ public:
         for (int i = 0; i < s.parts.count; ++i) part_storages(p.parts[at(s.parts.first + i)], all);
         if (s.kind == step_kind::gemm) {
             const matrix_product& m = p.gemms[at(s.index)];
-            polynomial rows = polynomial_of(m.m), columns = polynomial_of(m.n), depth = polynomial_of(m.k);
+            polynomial rows = polynomial_of(m.m), columns = polynomial_of(m.n),
+                       depth = polynomial_of(m.k);
             polynomial batch = polynomial_of(m.batch), one = polynomial::of_number(1);
             add(all, m.a, false, rows * depth * (m.stride_a.code == 0 ? one : batch));
             add(all, m.b, false, depth * columns * (m.stride_b.code == 0 ? one : batch));
@@ -105,7 +110,8 @@ public:
         polynomial sum;
         step_storages(s, [&](int k, bool w, const polynomial& elements) {
             if (w == written)
-                sum = sum + elements * polynomial::of_number(row_of(p.storages[at(k)].element).bytes);
+                sum =
+                    sum + elements * polynomial::of_number(row_of(p.storages[at(k)].element).bytes);
         });
         return sum;
     }
@@ -148,7 +154,8 @@ protected:
     program_view p;
     std::span<const std::int64_t> dims_;
     bool known_;
-    graph names_;  // tables that extents are printed with; its first polynomial is the one to be printed
+    graph
+        names_;  // tables that extents are printed with; its first polynomial is the one to be printed
 
     struct touched {
         int storage;
@@ -156,11 +163,14 @@ protected:
         polynomial elements;
     };
     /// Within a part, loads of one storage read the same elements; parts write theirs side by side.
-    void add(std::vector<touched>& all, int s, bool written, const polynomial& elements, bool beside = false) const {
+    void add(std::vector<touched>& all, int s, bool written, const polynomial& elements,
+             bool beside = false) const {
         for (auto& t : all)
             if (t.storage == s && t.written == written) {
-                if (beside) t.elements = t.elements + elements;
-                else if (!elements.is_number() || !t.elements.is_number() || elements.number() > t.elements.number())
+                if (beside)
+                    t.elements = t.elements + elements;
+                else if (!elements.is_number() || !t.elements.is_number() ||
+                         elements.number() > t.elements.number())
                     t.elements = elements;
                 return;
             }
@@ -209,27 +219,33 @@ private:
     }
     void print_step(const step& s, int indent) {
         switch (s.kind) {
-            case step_kind::kernel:
-                out += s.parts.count == 1 ? "kernel" : "kernel of " + std::to_string(s.parts.count) + " parts";
-                if (s.parts.count != 1) out += '\n';
-                for (int i = 0; i < s.parts.count; ++i) {
-                    if (s.parts.count == 1) out += ' ';
-                    else line(indent + 1);
-                    print_part(p.parts[at(s.parts.first + i)], s.parts.count == 1 ? indent + 1 : indent + 2);
-                }
-                break;
-            case step_kind::gemm: print_gemm(s, indent); break;
-            case step_kind::copy:
-                out += "copy " + name_of(p.copies[at(s.index)].from) + " -> " + name_of(p.copies[at(s.index)].to) + '\n';
-                break;
-            case step_kind::loop: {
-                const loop& l = p.loops[at(s.index)];
-                out += std::string("loop over ") + printed(l.steps) + (l.reverse ? ", backwards" : "");
-                if (l.node >= 0 && has_line(p.nodes[at(l.node)])) out += " (" + line_of(p.nodes[at(l.node)]) + ')';
-                out += '\n';
-                steps(l.body, indent + 1);
-                return;
+        case step_kind::kernel:
+            out += s.parts.count == 1 ? "kernel"
+                                      : "kernel of " + std::to_string(s.parts.count) + " parts";
+            if (s.parts.count != 1) out += '\n';
+            for (int i = 0; i < s.parts.count; ++i) {
+                if (s.parts.count == 1)
+                    out += ' ';
+                else
+                    line(indent + 1);
+                print_part(p.parts[at(s.parts.first + i)],
+                           s.parts.count == 1 ? indent + 1 : indent + 2);
             }
+            break;
+        case step_kind::gemm: print_gemm(s, indent); break;
+        case step_kind::copy:
+            out += "copy " + name_of(p.copies[at(s.index)].from) + " -> " +
+                   name_of(p.copies[at(s.index)].to) + '\n';
+            break;
+        case step_kind::loop: {
+            const loop& l = p.loops[at(s.index)];
+            out += std::string("loop over ") + printed(l.steps) + (l.reverse ? ", backwards" : "");
+            if (l.node >= 0 && has_line(p.nodes[at(l.node)]))
+                out += " (" + line_of(p.nodes[at(l.node)]) + ')';
+            out += '\n';
+            steps(l.body, indent + 1);
+            return;
+        }
         }
         line(indent + 1) += "reads " + figure(step_bytes(s, false)) + " bytes, writes " +
                             figure(step_bytes(s, true)) + " bytes\n";
@@ -242,8 +258,9 @@ private:
                                : "{" + printed(rows) + ", " + printed(columns) + "}");
         };
         out += "gemm " + std::string(etch::name_of(m.element)) + ' ' + name_of(m.a) + ' ' +
-               matrix(m.m, m.k, m.transpose_a) + " x " + name_of(m.b) + ' ' + matrix(m.k, m.n, m.transpose_b) + " -> " +
-               name_of(m.c) + " {" + printed(m.m) + ", " + printed(m.n) + '}';
+               matrix(m.m, m.k, m.transpose_a) + " x " + name_of(m.b) + ' ' +
+               matrix(m.k, m.n, m.transpose_b) + " -> " + name_of(m.c) + " {" + printed(m.m) +
+               ", " + printed(m.n) + '}';
         if (m.batch.code != 1) out += ", batch of " + printed(m.batch);
         out += '\n';
         if (m.epilogue >= 0) {
@@ -254,9 +271,11 @@ private:
     void print_part(const part& q, int indent) {
         static constexpr const char* kinds[] = {"pointwise", "rows", "columns"};
         const body& b = p.bodies[at(q.body)];
-        out += "body " + std::to_string(q.body) + ", " + kinds[static_cast<std::size_t>(b.kind)] + " over " + space(q);
+        out += "body " + std::to_string(q.body) + ", " + kinds[static_cast<std::size_t>(b.kind)] +
+               " over " + space(q);
         if (b.kind != body_kind::pointwise) {
-            out += b.inner == 1 ? ", the last axis reduced" : ", the last " + std::to_string(b.inner) + " axes reduced";
+            out += b.inner == 1 ? ", the last axis reduced"
+                                : ", the last " + std::to_string(b.inner) + " axes reduced";
             if (b.passes > 1) out += " in " + std::to_string(b.passes) + " passes";
         }
         out += '\n';
@@ -268,36 +287,44 @@ private:
         const slot* s = i.slot >= 0 ? &p.slots[at(q.slots.first + i.slot)] : nullptr;
         line(indent);
         if (i.what == code::store || i.what == code::store_add) {
-            out += (i.what == code::store ? "store " : "add ") + v(i.operands[0]) + " -> " + name_of(s->storage);
+            out += (i.what == code::store ? "store " : "add ") + v(i.operands[0]) + " -> " +
+                   name_of(s->storage);
             if (i.what == code::store_add) out += " at " + v(i.operands[1]);
             out += '\n';
             return;
         }
         out += v(number) + " = ";
         switch (i.what) {
-            case code::load: out += "load " + name_of(s->storage); break;
-            case code::gather: out += "take(" + name_of(s->storage) + ", " + v(i.operands[0]) + ')'; break;
-            case code::index: out += "index"; break;
-            case code::random: out += "random draw " + std::to_string(i.word); break;
-            case code::number: {
-                text t;
-                if (is_floating(i.element)) print_number(t, number_of(i.element, i.word));
-                else t << i.word;
-                out += t.view();
-                break;
-            }
-            case code::size: out += "size " + printed(s->offset); break;
-            default:
-                out += row_of(i.op).name;
-                out += '(';
-                for (int k = 0; k < 3 && i.operands[k] >= 0; ++k) out += (k > 0 ? ", " : "") + v(i.operands[k]);
-                out += ')';
-                if (i.what == code::reduce) out += i.at == level::row ? " along the row" : " over all";
+        case code::load: out += "load " + name_of(s->storage); break;
+        case code::gather:
+            out += "take(" + name_of(s->storage) + ", " + v(i.operands[0]) + ')';
+            break;
+        case code::index: out += "index"; break;
+        case code::random: out += "random draw " + std::to_string(i.word); break;
+        case code::number: {
+            text t;
+            if (is_floating(i.element))
+                print_number(t, number_of(i.element, i.word));
+            else
+                t << i.word;
+            out += t.view();
+            break;
+        }
+        case code::size: out += "size " + printed(s->offset); break;
+        default:
+            out += row_of(i.op).name;
+            out += '(';
+            for (int k = 0; k < 3 && i.operands[k] >= 0; ++k)
+                out += (k > 0 ? ", " : "") + v(i.operands[k]);
+            out += ')';
+            if (i.what == code::reduce) out += i.at == level::row ? " along the row" : " over all";
         }
         out += "  " + std::string(etch::name_of(i.element));
         const body& b = p.bodies[at(q.body)];
-        if (i.at == level::row) out += " a row";
-        else if (i.at == level::uniform && b.outer + b.inner > 0) out += " once";
+        if (i.at == level::row)
+            out += " a row";
+        else if (i.at == level::uniform && b.outer + b.inner > 0)
+            out += " once";
         out += '\n';
     }
     /// The user's lines behind a step, each once, in order.
@@ -307,7 +334,8 @@ private:
             if (has_line(l)) found.insert({l.file, l.line});
         };
         auto take_part = [&](const part& q) {
-            for (int i = 0; i < p.bodies[at(q.body)].instructions.count; ++i) take(p.lines[at(q.first_line + i)]);
+            for (int i = 0; i < p.bodies[at(q.body)].instructions.count; ++i)
+                take(p.lines[at(q.first_line + i)]);
         };
         for (int i = 0; i < s.parts.count; ++i) take_part(p.parts[at(s.parts.first + i)]);
         if (s.kind == step_kind::gemm) {
@@ -332,14 +360,16 @@ private:
             gemms += s.kind == step_kind::gemm ? 1 : 0;
         }
         if (loops && known_) kernels = p.kernels(dims_), gemms = p.gemm_count(dims_);
-        out += "in all: " + std::to_string(kernels) + " kernels (" + std::to_string(p.bodies.size()) + " distinct), " +
-               std::to_string(gemms) + " gemms" + (loops ? known_ ? ", of loops as often as they run" : ", those of loops once" : "") +
+        out += "in all: " + std::to_string(kernels) + " kernels (" +
+               std::to_string(p.bodies.size()) + " distinct), " + std::to_string(gemms) + " gemms" +
+               (loops ? known_ ? ", of loops as often as they run" : ", those of loops once" : "") +
                "; " + std::to_string(p.state_bytes()) + " bytes of state";
         if (known_)
             out += ", " + std::to_string(arena_layout(p, dims_).bytes) + " bytes of arena, " +
                    std::to_string(p.flops(dims_)) + " flops";
         for (std::size_t d = 0; known_ && d < dims_.size(); ++d)
-            out += (d == 0 ? "; with " : ", ") + std::string(p.text_of(p.dims[d])) + " = " + std::to_string(dims_[d]);
+            out += (d == 0 ? "; with " : ", ") + std::string(p.text_of(p.dims[d])) + " = " +
+                   std::to_string(dims_[d]);
         if (!known_) out += "; arena and flops are known when a call binds the dims";
         out += '\n';
     }
@@ -356,18 +386,17 @@ inline std::string describe(const program_view& p, std::span<const std::int64_t>
 template <auto model, plan_options options> class function;
 
 /// What was written and what became of it: the graph of the model as a tree, and the program that runs.
-template <auto model, plan_options options> std::string debugprint(const function<model, options>& f) {
+template <auto model, plan_options options>
+std::string debugprint(const function<model, options>& f) {
     graph g;
     model(g);
     return debugprint(g) + '\n' + f.describe();
 }
 /// Of a callable, whose graph is gone, the program.
 template <class Callable>
-    requires requires(const Callable& f) {
-        { f.describe() } -> std::same_as<std::string>;
-    }
-std::string debugprint(const Callable& f) {
-    return f.describe();
+requires requires(const Callable& f) {
+    { f.describe() } -> std::same_as<std::string>;
 }
+std::string debugprint(const Callable& f) { return f.describe(); }
 
 }  // namespace etch

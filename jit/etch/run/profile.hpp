@@ -12,21 +12,23 @@ namespace etch {
 
 /// What a function's calls spent on one step.
 struct profile_row {
-    int step = 0;              // in the program's list of steps
-    int depth = 0;             // in how many loops it stands; a loop's time holds that of its steps
+    int step = 0;   // in the program's list of steps
+    int depth = 0;  // in how many loops it stands; a loop's time holds that of its steps
     step_kind kind = step_kind::kernel;
-    std::string name;          // its ops and what it writes
+    std::string name;  // its ops and what it writes
     std::int64_t calls = 0;
-    double microseconds = 0;   // of all calls
-    double share = 0;          // of the time of all steps
-    std::int64_t bytes = 0;    // read and written by all calls
-    std::int64_t flops = 0;    // of all calls
+    double microseconds = 0;  // of all calls
+    double share = 0;         // of the time of all steps
+    std::int64_t bytes = 0;   // read and written by all calls
+    std::int64_t flops = 0;   // of all calls
     double mean() const { return calls > 0 ? microseconds / static_cast<double>(calls) : 0; }
     double gigabytes_per_second() const { return rate(bytes); }
     double gigaflops_per_second() const { return rate(flops); }
 
 private:
-    double rate(std::int64_t n) const { return microseconds > 0 ? static_cast<double>(n) / microseconds / 1e3 : 0; }
+    double rate(std::int64_t n) const {
+        return microseconds > 0 ? static_cast<double>(n) / microseconds / 1e3 : 0;
+    }
 };
 
 /// What f.profile() returns, in the order in which the steps run: std::cout << f.profile().
@@ -41,42 +43,55 @@ struct profile_table {
     /// One line a step: calls, time in all and for each call in microseconds, share, GB/s of what it reads and writes
     /// (GFLOP/s of products), what it is.
     std::string text() const {
-        std::string s = "step kind     calls    total us     mean us  share    GB/s  GFLOP/s  name\n";
+        std::string s =
+            "step kind     calls    total us     mean us  share    GB/s  GFLOP/s  name\n";
         char line[96];
         for (const auto& r : rows) {
             auto kind = name_of(r.kind);
             std::snprintf(line, sizeof line, "%4d %-6.*s %7lld %11.1f %11.2f %5.1f%%", r.step,
-                          static_cast<int>(kind.size()), kind.data(), static_cast<long long>(r.calls), r.microseconds,
-                          r.mean(), 100 * r.share);
+                          static_cast<int>(kind.size()), kind.data(),
+                          static_cast<long long>(r.calls), r.microseconds, r.mean(), 100 * r.share);
             s += line;
-            if (r.kind == step_kind::loop) std::snprintf(line, sizeof line, "%8s %8s  ", "", "");
+            if (r.kind == step_kind::loop)
+                std::snprintf(line, sizeof line, "%8s %8s  ", "", "");
             else if (r.kind == step_kind::gemm)
-                std::snprintf(line, sizeof line, "%8.1f %8.1f  ", r.gigabytes_per_second(), r.gigaflops_per_second());
-            else std::snprintf(line, sizeof line, "%8.1f %8s  ", r.gigabytes_per_second(), "");
+                std::snprintf(line, sizeof line, "%8.1f %8.1f  ", r.gigabytes_per_second(),
+                              r.gigaflops_per_second());
+            else
+                std::snprintf(line, sizeof line, "%8.1f %8s  ", r.gigabytes_per_second(), "");
             s += line;
             s.append(2 * static_cast<std::size_t>(r.depth), ' ') += r.name + '\n';
         }
         std::snprintf(line, sizeof line, "all %29.1f us\n", microseconds());
         return s + line;
     }
-    friend std::ostream& operator<<(std::ostream& out, const profile_table& t) { return out << t.text(); }
+    friend std::ostream& operator<<(std::ostream& out, const profile_table& t) {
+        return out << t.text();
+    }
 };
 
 namespace detail {
 
 /// Times the steps of one executor.
-class step_profile final : public cpu::step_watcher {
+class step_profile : public cpu::step_watcher {
 public:
-    explicit step_profile(const program_view& program) : p(program), totals_(p.steps.size()), costs_(p.steps.size()) {}
+    explicit step_profile(const program_view& program)
+        : step_watcher{[](step_watcher& w, cpu::executor& e, int step) {
+              static_cast<step_profile&>(w).time(e, step);
+          }},
+          p(program),
+          totals_(p.steps.size()),
+          costs_(p.steps.size()) {}
 
-    void run(cpu::executor& e, int step) override {
+    void time(cpu::executor& e, int step) {
         if (!counted_ || !std::equal(dims_.begin(), dims_.end(), e.dims().begin())) count(e.dims());
         auto before = clock::now();
         e.run_step(p.steps[at(step)]);
         auto after = clock::now();
         totals& t = totals_[at(step)];
         ++t.calls;
-        t.nanoseconds += std::chrono::duration_cast<std::chrono::nanoseconds>(after - before).count();
+        t.nanoseconds +=
+            std::chrono::duration_cast<std::chrono::nanoseconds>(after - before).count();
         t.bytes += costs_[at(step)].bytes;
         t.flops += costs_[at(step)].flops;
     }
@@ -108,7 +123,9 @@ private:
         program_reader reader(p, dims_);
         for (std::size_t i = 0; i < p.steps.size(); ++i) {
             if (p.steps[i].kind == step_kind::loop) continue;
-            costs_[i].bytes = (reader.step_bytes(p.steps[i], false) + reader.step_bytes(p.steps[i], true)).evaluate(dims_);
+            costs_[i].bytes =
+                (reader.step_bytes(p.steps[i], false) + reader.step_bytes(p.steps[i], true))
+                    .evaluate(dims_);
             costs_[i].flops = p.step_flops(p.steps[i], dims_);
         }
         counted_ = true;
