@@ -6,7 +6,6 @@ import time
 
 import numpy
 
-
 NOW = time.process_time if os.environ.get("BENCH_CLOCK") == "cpu" else time.perf_counter
 
 

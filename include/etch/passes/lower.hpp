@@ -18,6 +18,7 @@ public:
         lines.reserve(64);
         slots.reserve(32);
         memo.reserve(32);
+        for (int& k : newest) k = -1;
     }
 
     /// The instruction that gives value v where its axes follow the space's axes by m.
@@ -44,7 +45,7 @@ public:
         }
         if (int i = find(b, mm); i >= 0) return i;
         int i = emit(b, mm);
-        memo.push_back({b, mm, i});
+        remember(b, mm, i);
         return i;
     }
     /// Whether a member is read where the kernel computes it.
@@ -55,14 +56,24 @@ public:
             if (t[i].code != 1 && (m[i].axis != map[at(i)] || m[i].step != 1 || m[i].offset.code != 0)) return false;
         return true;
     }
+    /// The instruction of a member. Those that it needs come before, from a list: recursion would be as deep as the
+    /// model.
     constexpr int member(int v) {
         if (r.line_of[at(v)] >= 0) return r.line_of[at(v)];
-        index_map m;
-        const auto map = r.f.own_map(v);
-        for (int i = 0; i < g.type_of(v).rank; ++i) m[i].axis = map[at(i)];
-        int i = emit(v, m);
-        r.line_of[at(v)] = i;
-        return i;
+        const auto others = waiting.size();
+        waiting.push_back(v);
+        while (waiting.size() > others) {
+            int u = waiting.back();
+            if (r.line_of[at(u)] < 0 && wait_for_operands(u)) continue;
+            waiting.pop_back();
+            if (r.line_of[at(u)] >= 0) continue;
+            index_map m;
+            const auto map = r.f.own_map(u);
+            for (int i = 0; i < g.type_of(u).rank; ++i) m[i].axis = map[at(i)];
+            int line = emit(u, m);
+            r.line_of[at(u)] = line;
+        }
+        return r.line_of[at(v)];
     }
     /// Stores instruction i as value v, whose axes follow the space's by m, in storage s.
     constexpr void store(int i, int v, const index_map& m, int s) {
@@ -83,10 +94,10 @@ public:
         push(st, &to, v);
     }
     constexpr int constant(dtype d, std::int64_t word) {
-        for (std::size_t i = 0; i < code_.size(); ++i)
-            if (code_[i].what == code::number && code_[i].element == d && code_[i].word == word)
-                return static_cast<int>(i);
-        return push({.what = code::number, .element = d, .at = level::uniform, .word = word}, nullptr, -1);
+        for (int i : numbers)
+            if (code_[at(i)].element == d && code_[at(i)].word == word) return i;
+        numbers.push_back(push({.what = code::number, .element = d, .at = level::uniform, .word = word}, nullptr, -1));
+        return numbers.back();
     }
     /// Row-major strides of a type, seen through a map.
     constexpr slot place_of(const type& t, const index_map& m) {
@@ -125,20 +136,46 @@ private:
     struct remembered {
         int value;
         index_map map;
-        int line;
+        int line, older;  // of the same hash
     };
     std::vector<remembered> memo;
+    std::array<int, 32> newest{};  // in memo, of each hash
+    std::vector<int> numbers;      // lines
+    std::vector<int> waiting;      // members to be emitted
 
     constexpr unsigned significant_axes() const { return fusion::significant(space_); }
     constexpr int find(int v, const index_map& m) const {
-        for (const auto& k : memo)
-            if (k.value == v && k.map == m) return k.line;
+        for (int k = newest[at(v) % newest.size()]; k >= 0; k = memo[at(k)].older)
+            if (memo[at(k)].value == v && memo[at(k)].map == m) return memo[at(k)].line;
         return -1;
+    }
+    constexpr void remember(int v, const index_map& m, int line) {
+        int& first = newest[at(v) % newest.size()];
+        memo.push_back({v, m, line, first});
+        first = static_cast<int>(memo.size()) - 1;
+    }
+    /// Puts members that v reads, and that have no line yet, on the list; false where there are none.
+    constexpr bool wait_for_operands(int v) {
+        const node& n = g.node_of(v);
+        op_class kind = row_of(n).kind;
+        if (kind != op_class::elementwise && kind != op_class::reduction) return false;
+        bool any = false;
+        for (int k = n.operands.count; k-- > 0;) {
+            int u = g.operands(n)[at(k)], b = r.f.base(u);
+            if (r.line_of[at(b)] >= 0 || !r.f.own(b) || !r.f.computed(b) || r.f.home(b) != id) continue;
+            index_map m;
+            for (int i = 0; i < g.type_of(u).rank; ++i) m[i].axis = r.f.maps[at(v)][at(i)];
+            auto source = r.f.behind(u, m);
+            if (!here(source.value, source.map)) continue;
+            waiting.push_back(b);
+            any = true;
+        }
+        return any;
     }
     constexpr int known(int v, const index_map& m, const instruction& i, const slot* s) {
         if (int line = find(v, m); line >= 0) return line;
         int line = push(i, s, v);
-        memo.push_back({v, m, line});
+        remember(v, m, line);
         return line;
     }
     constexpr int push(instruction i, const slot* s, int v) {
