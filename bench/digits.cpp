@@ -18,8 +18,10 @@ struct training_step {
         auto h = relu(etch::nn::dense(image, digits::hidden, "hidden"));
         auto loss = mean(cross_entropy(etch::nn::dense(h, digits::classes, "output"), label));
         g.output("loss", loss);
-        if (adam) g.minimize(loss, etch::nn::adam{.rate = 1e-3});
-        else g.minimize(loss, etch::nn::sgd{.rate = 0.01});
+        if (adam)
+            g.minimize(loss, etch::nn::adam{.rate = 1e-3});
+        else
+            g.minimize(loss, etch::nn::sgd{.rate = 0.01});
     }
 };
 
@@ -49,7 +51,8 @@ template <bool adam> bench::task make(int batch) {
     return {[all] { all->run(); },
             [all] {
                 std::vector<double> losses;
-                for (int i = 0; i < digits::checked_steps; ++i) losses.push_back(static_cast<double>(all->run()));
+                for (int i = 0; i < digits::checked_steps; ++i)
+                    losses.push_back(static_cast<double>(all->run()));
                 return losses;
             },
             [all] { all->reset(); }};

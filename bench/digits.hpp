@@ -16,7 +16,8 @@ struct first_values {
 
     static std::vector<float> glorot(int in, int out, std::uint32_t stream) {
         float limit = std::sqrt(6.f / static_cast<float>(in + out));
-        return numbers(static_cast<std::size_t>(in) * static_cast<std::size_t>(out), stream, -limit, limit);
+        return numbers(static_cast<std::size_t>(in) * static_cast<std::size_t>(out), stream, -limit,
+                       limit);
     }
     first_values() : weight1(glorot(inputs, hidden, 1)), weight2(glorot(hidden, classes, 2)) {}
 };

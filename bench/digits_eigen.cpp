@@ -18,7 +18,9 @@ template <class Matrix> struct parameter {
     Matrix value, gradient, m, v;
 
     parameter(Eigen::Index rows, Eigen::Index columns)
-        : value(Matrix::Zero(rows, columns)), gradient(rows, columns), m(Matrix::Zero(rows, columns)),
+        : value(Matrix::Zero(rows, columns)),
+          gradient(rows, columns),
+          m(Matrix::Zero(rows, columns)),
           v(Matrix::Zero(rows, columns)) {}
     void reset() { value.setZero(), m.setZero(), v.setZero(); }
     void adam(float size, float spread) {
@@ -31,8 +33,14 @@ template <class Matrix> struct parameter {
 class net {
 public:
     net(int batch, bool with_adam)
-        : data(batch), n(batch), adam(with_adam), h(n, digits::hidden), dh(n, digits::hidden), z(n, digits::classes),
-          greatest(n), sum(n) {}
+        : data(batch),
+          n(batch),
+          adam(with_adam),
+          h(n, digits::hidden),
+          dh(n, digits::hidden),
+          z(n, digits::classes),
+          greatest(n),
+          sum(n) {}
 
     float step() {
         std::size_t at = next++ % digits::batches;
@@ -53,7 +61,8 @@ public:
         loss = (loss + sum.array().log().sum()) / static_cast<float>(n);
 
         z.array().colwise() /= sum.array() * static_cast<float>(n);  // the gradient of the logits
-        for (Eigen::Index i = 0; i < n; ++i) z(i, label[static_cast<std::size_t>(i)]) -= 1 / static_cast<float>(n);
+        for (Eigen::Index i = 0; i < n; ++i)
+            z(i, label[static_cast<std::size_t>(i)]) -= 1 / static_cast<float>(n);
         dh.noalias() = z * w2.value.transpose();
         dh = (h.array() > 0).select(dh, 0.f);
         if (!adam) {
@@ -68,7 +77,8 @@ public:
         w2.gradient.noalias() = h.transpose() * z;
         b2.gradient.noalias() = z.colwise().sum();
         ++steps;
-        float size = digits::adam_rate / (1 - std::pow(0.9f, steps)), spread = 1 / std::sqrt(1 - std::pow(0.999f, steps));
+        float size = digits::adam_rate / (1 - std::pow(0.9f, steps)),
+              spread = 1 / std::sqrt(1 - std::pow(0.999f, steps));
         w1.adam(size, spread), b1.adam(size, spread), w2.adam(size, spread), b2.adam(size, spread);
         return loss;
     }
@@ -98,7 +108,8 @@ bench::task make(int batch, bool adam) {
     return {[all] { all->step(); },
             [all] {
                 std::vector<double> losses;
-                for (int i = 0; i < digits::checked_steps; ++i) losses.push_back(static_cast<double>(all->step()));
+                for (int i = 0; i < digits::checked_steps; ++i)
+                    losses.push_back(static_cast<double>(all->step()));
                 return losses;
             },
             [all] { all->reset(); }};

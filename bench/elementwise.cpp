@@ -17,7 +17,9 @@ constexpr auto tangent = [](etch::graph& g) {
     auto x = g.input<float>("x", {g.dim("N")});
     g.output("y", tanh(1.5 * x - 0.5));
 };
-constexpr auto gelu_of = [](etch::graph& g) { g.output("y", gelu_tanh(g.input<float>("x", {g.dim("N")}))); };
+constexpr auto gelu_of = [](etch::graph& g) {
+    g.output("y", gelu_tanh(g.input<float>("x", {g.dim("N")})));
+};
 constexpr auto wave = [](etch::graph& g) {
     auto x = g.input<float>("x", {g.dim("N")}), z = g.input<float>("z", {g.dim("N")});
     g.output("y", sqrt(x * x + z * z) * exp(-x * x) + z);
@@ -25,7 +27,8 @@ constexpr auto wave = [](etch::graph& g) {
 struct adam {  // parameters have static shapes
     std::int64_t n;
     constexpr void operator()(etch::graph& g) const {
-        etch::expr p[] = {g.param<float>("p", {n}, etch::nn::zeros{})}, gradient[] = {g.input<float>("gradient", {n})};
+        etch::expr p[] = {g.param<float>("p", {n}, etch::nn::zeros{})},
+                   gradient[] = {g.input<float>("gradient", {n})};
         etch::nn::adam{.rate = 1e-3}(g, p, gradient);
     }
 };
@@ -35,8 +38,10 @@ template <auto model> bench::task make_formula(std::size_t n) {
         etch::function<model> f;
         std::vector<float> x, z;
         etch::tensor run() {
-            if constexpr (etch::plan<model>.view().inputs.size() == 2) return f(x, z);
-            else return f(x);
+            if constexpr (etch::plan<model>.view().inputs.size() == 2)
+                return f(x, z);
+            else
+                return f(x);
         }
     };
     auto all = std::make_shared<held>();
@@ -45,7 +50,8 @@ template <auto model> bench::task make_formula(std::size_t n) {
             [all] {
                 std::vector<double> elements;
                 etch::tensor y = all->run();
-                bench::sample_elements(elements, y.data<float>(), static_cast<std::size_t>(y.size()));
+                bench::sample_elements(elements, y.data<float>(),
+                                       static_cast<std::size_t>(y.size()));
                 return elements;
             }};
 }
@@ -67,7 +73,8 @@ template <std::int64_t n> bench::task make_adam() {
             [all] {
                 for (int i = 0; i < elementwise::checked_steps; ++i) all->f(all->gradient);
                 std::vector<double> elements;
-                bench::sample_elements(elements, all->f.state()["p"].template data<float>(), static_cast<std::size_t>(n));
+                bench::sample_elements(elements, all->f.state()["p"].template data<float>(),
+                                       static_cast<std::size_t>(n));
                 return elements;
             },
             [all] { all->reset(); }};

@@ -16,7 +16,9 @@ struct arrays {
     float steps = 0;
 };
 
-array from(const std::vector<float>& x) { return Eigen::Map<const array>(x.data(), static_cast<Eigen::Index>(x.size())); }
+array from(const std::vector<float>& x) {
+    return Eigen::Map<const array>(x.data(), static_cast<Eigen::Index>(x.size()));
+}
 
 void run(std::string_view formula, arrays& all) {
     const array &x = all.x, &z = all.z;
@@ -30,7 +32,8 @@ void run(std::string_view formula, arrays& all) {
         all.y = (x.square() + z.square()).sqrt() * (-x.square()).exp() + z;
     } else {
         ++all.steps;
-        float size = rate / (1 - std::pow(beta1, all.steps)), spread = 1 / std::sqrt(1 - std::pow(beta2, all.steps));
+        float size = rate / (1 - std::pow(beta1, all.steps)),
+              spread = 1 / std::sqrt(1 - std::pow(beta2, all.steps));
         all.m = beta1 * all.m + (1 - beta1) * x;
         all.v = beta2 * all.v + (1 - beta2) * x.square();
         all.p -= size * all.m / (all.v.sqrt() * spread + epsilon);

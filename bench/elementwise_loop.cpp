@@ -32,13 +32,17 @@ void run(std::string_view formula, arrays& all) {
         loop(n, [=](std::size_t i) { y[i] = std::tanh(a * x[i] + b); });
     } else if (formula == "gelu") {
         loop(n, [=](std::size_t i) {
-            y[i] = 0.5f * x[i] * (1 + std::tanh(0.7978845608f * (x[i] + 0.044715f * x[i] * x[i] * x[i])));
+            y[i] = 0.5f * x[i] *
+                   (1 + std::tanh(0.7978845608f * (x[i] + 0.044715f * x[i] * x[i] * x[i])));
         });
     } else if (formula == "wave") {
-        loop(n, [=](std::size_t i) { y[i] = std::sqrt(x[i] * x[i] + z[i] * z[i]) * std::exp(-x[i] * x[i]) + z[i]; });
+        loop(n, [=](std::size_t i) {
+            y[i] = std::sqrt(x[i] * x[i] + z[i] * z[i]) * std::exp(-x[i] * x[i]) + z[i];
+        });
     } else {
         ++all.steps;
-        float size = rate / (1 - std::pow(beta1, all.steps)), spread = 1 / std::sqrt(1 - std::pow(beta2, all.steps));
+        float size = rate / (1 - std::pow(beta1, all.steps)),
+              spread = 1 / std::sqrt(1 - std::pow(beta2, all.steps));
         float *p = all.p.data(), *m = all.m.data(), *v = all.v.data();
         loop(n, [=](std::size_t i) {
             m[i] = beta1 * m[i] + (1 - beta1) * x[i];

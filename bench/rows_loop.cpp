@@ -47,7 +47,8 @@ float cross_entropy(const float* x, int label, float* y, int n, float share) {
 template <class F> void for_each_row(const arrays& all, F f) {
     [[maybe_unused]] bool large = all.rows * all.columns > (1 << 15);
 #pragma omp parallel for if (large)
-    for (int i = 0; i < all.rows; ++i) f(i, static_cast<std::size_t>(i) * static_cast<std::size_t>(all.columns));
+    for (int i = 0; i < all.rows; ++i)
+        f(i, static_cast<std::size_t>(i) * static_cast<std::size_t>(all.columns));
 }
 
 enum class function { softmax, layer_norm, cross_entropy };
@@ -60,7 +61,8 @@ void run(function f, arrays& all) {
         for_each_row(all, [=](int, std::size_t at) { softmax(x + at, y + at, n); });
     } else if (f == function::layer_norm) {
         const float *gain = all.gain.data(), *offset = all.offset.data();
-        for_each_row(all, [=](int, std::size_t at) { layer_norm(x + at, gain, offset, y + at, n); });
+        for_each_row(all,
+                     [=](int, std::size_t at) { layer_norm(x + at, gain, offset, y + at, n); });
     } else {
         float loss = 0, share = 1 / static_cast<float>(all.rows);
         [[maybe_unused]] bool large = all.rows * n > (1 << 15);
@@ -78,11 +80,13 @@ bench::task make(function f, int rows, int columns) {
     all->x = x(rows, columns), all->gain = gain(columns), all->offset = offset(columns);
     all->label = label(rows, columns), all->rows = rows, all->columns = columns;
     all->y.resize(all->x.size());
-    return {[=] { run(f, *all); }, [=] {
+    return {[=] { run(f, *all); },
+            [=] {
                 run(f, *all);
                 std::vector<double> elements;
                 bench::sample_elements(elements, all->y.data(), all->y.size());
-                if (f == function::cross_entropy) elements.push_back(static_cast<double>(all->loss));
+                if (f == function::cross_entropy)
+                    elements.push_back(static_cast<double>(all->loss));
                 return elements;
             }};
 }
@@ -91,10 +95,12 @@ bench::task make(function f, int rows, int columns) {
 
 int main() {
     bench::tasks list;
-    for (auto [name, f] : {std::pair{"softmax", function::softmax}, {"layer_norm", function::layer_norm},
+    for (auto [name, f] : {std::pair{"softmax", function::softmax},
+                           {"layer_norm", function::layer_norm},
                            {"cross_entropy", function::cross_entropy}})
         for (auto [rows, columns] : {std::pair{32, 10}, {4096, 1024}})
-            list.emplace(std::string(name) + '_' + std::to_string(rows) + 'x' + std::to_string(columns),
-                         [f = f, rows = rows, columns = columns] { return make(f, rows, columns); });
+            list.emplace(
+                std::string(name) + '_' + std::to_string(rows) + 'x' + std::to_string(columns),
+                [f = f, rows = rows, columns = columns] { return make(f, rows, columns); });
     return bench::serve(list);
 }

@@ -29,21 +29,23 @@ inline float uniform(std::uint32_t i, std::uint32_t stream) {
 /// n numbers in [low, high).
 inline std::vector<float> numbers(std::size_t n, std::uint32_t stream, float low, float high) {
     std::vector<float> x(n);
-    for (std::size_t i = 0; i < n; ++i) x[i] = low + (high - low) * uniform(static_cast<std::uint32_t>(i), stream);
+    for (std::size_t i = 0; i < n; ++i)
+        x[i] = low + (high - low) * uniform(static_cast<std::uint32_t>(i), stream);
     return x;
 }
 /// n integers in [0, below).
 inline std::vector<int> labels(std::size_t n, std::uint32_t stream, int below) {
     std::vector<int> x(n);
     for (std::size_t i = 0; i < n; ++i)
-        x[i] = static_cast<int>(uniform(static_cast<std::uint32_t>(i), stream) * static_cast<float>(below));
+        x[i] = static_cast<int>(uniform(static_cast<std::uint32_t>(i), stream) *
+                                static_cast<float>(below));
     return x;
 }
 
 struct task {
-    std::function<void()> run;                         // what is timed
-    std::function<std::vector<double>()> check;        // after `reset`
-    std::function<void()> reset = [] {};               // to the state before the first run
+    std::function<void()> run;                   // what is timed
+    std::function<std::vector<double>()> check;  // after `reset`
+    std::function<void()> reset = [] {};         // to the state before the first run
 };
 /// A task is made when its name is first used, and the last one is dropped then.
 using tasks = std::map<std::string, std::function<task()>>;
@@ -53,7 +55,8 @@ inline double now() {
     static const char* clock = std::getenv("BENCH_CLOCK");
     if (clock && std::string(clock) == "cpu")
         return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
 }
 
 /// A sample is as many calls as make it long enough to be measured.
@@ -64,7 +67,8 @@ inline std::vector<double> samples_of(const task& t, double seconds) {
     t.run();
     double once = now() - begin;
     constexpr double shortest = 50e-6;
-    auto calls = once < shortest ? static_cast<long>(shortest / (once > 1e-8 ? once : 1e-8)) + 1 : 1;
+    auto calls =
+        once < shortest ? static_cast<long>(shortest / (once > 1e-8 ? once : 1e-8)) + 1 : 1;
     double sample = once * static_cast<double>(calls);
     if (sample < seconds / 200) calls *= static_cast<long>(seconds / 200 / sample) + 1;
     std::vector<double> samples;

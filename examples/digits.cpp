@@ -50,7 +50,8 @@ static settings read_arguments(int count, char** words) {
     for (int i = 1; i < count; ++i) {
         std::string_view name = words[i];
         auto next = [&]() -> std::string {
-            if (i + 1 == count) throw std::runtime_error(std::string(name) + ": a value is missing");
+            if (i + 1 == count)
+                throw std::runtime_error(std::string(name) + ": a value is missing");
             return words[++i];
         };
         auto number = [&] {
@@ -58,20 +59,28 @@ static settings read_arguments(int count, char** words) {
             char* end = nullptr;
             long n = std::strtol(text.c_str(), &end, 10);
             if (text.empty() || *end || n < 1 || n > 1000000)
-                throw std::runtime_error(std::string(name) + ": " + text + " is not a number from 1 to 1000000");
+                throw std::runtime_error(std::string(name) + ": " + text +
+                                         " is not a number from 1 to 1000000");
             return static_cast<int>(n);
         };
-        if (name == "--epochs") s.epochs = number();
-        else if (name == "--batch") s.batch = number();
-        else if (name == "--data") s.data = next();
-        else if (name == "--csv") s.csv = next();
-        else throw std::runtime_error("usage: digits [--epochs n] [--batch n] [--data folder] [--csv file]");
+        if (name == "--epochs")
+            s.epochs = number();
+        else if (name == "--batch")
+            s.batch = number();
+        else if (name == "--data")
+            s.data = next();
+        else if (name == "--csv")
+            s.csv = next();
+        else
+            throw std::runtime_error(
+                "usage: digits [--epochs n] [--batch n] [--data folder] [--csv file]");
     }
     return s;
 }
 
 static void print_confusion(const std::array<std::array<int, 10>, 10>& count) {
-    std::printf("\nconfusion: a row for each true digit, a column for what it was taken for\n     ");
+    std::printf(
+        "\nconfusion: a row for each true digit, a column for what it was taken for\n     ");
     for (int column = 0; column < 10; ++column) std::printf("%5d", column);
     std::printf("\n");
     for (std::size_t row = 0; row < 10; ++row) {
@@ -102,7 +111,8 @@ static int run(const settings& s) {
     auto begin = examples::progress::start();
     for (int epoch = 1; epoch <= s.epochs; ++epoch) {
         examples::progress bar(epoch, s.epochs, train.count);
-        auto order = etch::permutation(static_cast<std::int32_t>(train.count), 0, static_cast<std::uint64_t>(epoch));
+        auto order = etch::permutation(static_cast<std::int32_t>(train.count), 0,
+                                       static_cast<std::uint64_t>(epoch));
         double sum = 0;
         for (long done = 0; done < train.count;) {
             long n = std::min<long>(s.batch, train.count - done);
@@ -131,11 +141,13 @@ static int run(const settings& s) {
         accuracy = static_cast<double>(right) / static_cast<double>(test.count);
         bar.finish((epoch - 1) * train.count, sum / static_cast<double>(train.count), accuracy);
     }
-    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     print_confusion(confusion);
     if (!csv.flush()) throw std::runtime_error(s.csv + ": cannot be written");
-    std::printf("\nthe loss of each step is in %s\ntest accuracy %.2f %% after %.1f s of training\n", s.csv.c_str(),
-                100 * accuracy, seconds);
+    std::printf(
+        "\nthe loss of each step is in %s\ntest accuracy %.2f %% after %.1f s of training\n",
+        s.csv.c_str(), 100 * accuracy, seconds);
     return 0;
 }
 

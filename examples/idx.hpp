@@ -21,11 +21,14 @@ struct idx {
 inline idx read_idx(const std::string& path) {
     std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
     if (!file) throw std::runtime_error(path + ": cannot be opened");
-    auto fail = [&](const std::string& what) -> void { throw std::runtime_error(path + ": " + what); };
+    auto fail = [&](const std::string& what) -> void {
+        throw std::runtime_error(path + ": " + what);
+    };
     auto read = [&](void* to, std::size_t n) {
         int got = gzread(file.get(), to, static_cast<unsigned>(n));
         if (got < 0 || static_cast<std::size_t>(got) != n)
-            fail("the file ends after " + std::to_string(got < 0 ? 0 : got) + " of " + std::to_string(n) + " bytes");
+            fail("the file ends after " + std::to_string(got < 0 ? 0 : got) + " of " +
+                 std::to_string(n) + " bytes");
     };
     std::uint8_t head[4];
     read(head, 4);
@@ -54,20 +57,21 @@ struct labelled_images {
     std::vector<int> labels;
     std::int64_t count = 0, size = 0;
 };
-inline labelled_images read_images(const std::string& images, const std::string& labels, int classes) {
+inline labelled_images read_images(const std::string& images, const std::string& labels,
+                                   int classes) {
     idx x = read_idx(images), y = read_idx(labels);
     if (x.shape.size() != 3) throw std::runtime_error(images + ": is not a list of pictures");
     if (y.shape.size() != 1 || y.shape[0] != x.shape[0])
-        throw std::runtime_error(labels + ": does not have a label for each of the " + std::to_string(x.shape[0]) +
-                                 " pictures");
+        throw std::runtime_error(labels + ": does not have a label for each of the " +
+                                 std::to_string(x.shape[0]) + " pictures");
     labelled_images r;
     r.count = x.shape[0];
     r.size = x.shape[1] * x.shape[2];
     for (auto b : x.bytes) r.images.push_back(static_cast<float>(b) / 255.0f);
     for (auto b : y.bytes) {
         if (b >= classes)
-            throw std::runtime_error(labels + ": label " + std::to_string(b) + " of " + std::to_string(classes) +
-                                     " classes");
+            throw std::runtime_error(labels + ": label " + std::to_string(b) + " of " +
+                                     std::to_string(classes) + " classes");
         r.labels.push_back(b);
     }
     return r;

@@ -11,7 +11,8 @@ namespace examples {
 
 class progress {
 public:
-    progress(int epoch_in, int epochs_in, long images_in) : epoch(epoch_in), epochs(epochs_in), images(images_in) {}
+    progress(int epoch_in, int epochs_in, long images_in)
+        : epoch(epoch_in), epochs(epochs_in), images(images_in) {}
 
     /// After `done` of the epoch's images, `before` having been done in earlier epochs.
     void show(long done, long before, double loss) {
@@ -27,16 +28,17 @@ public:
         int filled = static_cast<int>(done * width / images);
         std::string bar(static_cast<std::size_t>(filled), '#');
         bar.resize(width, '.');
-        std::printf("\repoch %2d/%d [%s] loss %.4f  %6.0f images/s  %4.1f s left ", epoch, epochs, bar.c_str(), loss,
-                    rate, left);
+        std::printf("\repoch %2d/%d [%s] loss %.4f  %6.0f images/s  %4.1f s left ", epoch, epochs,
+                    bar.c_str(), loss, rate, left);
         std::fflush(stdout);
     }
     /// The line that stays.
     void finish(long before, double loss, double accuracy) {
-        double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start()).count();
+        double seconds =
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - start()).count();
         if (terminal) std::printf("\r\033[K");
-        std::printf("epoch %2d/%d  loss %.4f  test accuracy %.2f %%  %.0f images/s\n", epoch, epochs, loss,
-                    100 * accuracy, static_cast<double>(before + images) / seconds);
+        std::printf("epoch %2d/%d  loss %.4f  test accuracy %.2f %%  %.0f images/s\n", epoch,
+                    epochs, loss, 100 * accuracy, static_cast<double>(before + images) / seconds);
         std::fflush(stdout);
     }
     /// The first call starts the clock.

@@ -14,7 +14,9 @@ struct recurrent {
         for (int t = 0; t < steps; ++t) {
             auto gates = etch::nn::dense(slice(x, {etch::all, t, etch::all}), w, b);
             if (t > 0) gates = gates + matmul(h, u);
-            auto gate = [&](int i) { return slice(gates, {etch::all, etch::range(i * units, (i + 1) * units)}); };
+            auto gate = [&](int i) {
+                return slice(gates, {etch::all, etch::range(i * units, (i + 1) * units)});
+            };
             auto fresh = sigmoid(gate(0)) * tanh(gate(1));
             c = t > 0 ? sigmoid(gate(2)) * c + fresh : fresh;
             h = sigmoid(gate(3)) * tanh(c);

@@ -52,7 +52,8 @@ TEST_CASE("a compiled graph and a function give the same") {
         for (const etch::tensor& t : result) n += static_cast<std::size_t>(t.size());
         CHECK(n == 5);
         CHECK(sentence_of([&] { result.get("lost"); }) == "call: no output has the name lost");
-        CHECK(sentence_of([&] { result.item<float>(); }) == "call: item() of several outputs: say get(name).item()");
+        CHECK(sentence_of([&] { result.item<float>(); }) ==
+              "call: item() of several outputs: say get(name).item()");
     }
     CHECK(f.state()["w"].to_vector<float>() == same.state()["w"].to_vector<float>());
     CHECK(sentence_of([&] { f(x); }) == "call: 1 argument for 2 inputs: x, rate");

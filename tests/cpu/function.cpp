@@ -37,7 +37,9 @@ void* __libc_memalign(std::size_t, std::size_t);
 void* malloc(std::size_t n) { return ++allocations, __libc_malloc(n); }
 void* calloc(std::size_t n, std::size_t size) { return ++allocations, __libc_calloc(n, size); }
 void* realloc(void* p, std::size_t n) { return ++allocations, __libc_realloc(p, n); }
-void* aligned_alloc(std::size_t alignment, std::size_t n) { return ++allocations, __libc_memalign(alignment, n); }
+void* aligned_alloc(std::size_t alignment, std::size_t n) {
+    return ++allocations, __libc_memalign(alignment, n);
+}
 }
 #endif
 
@@ -63,7 +65,8 @@ struct bound {
         model(g);
         p = etch::make_program(g);
     }
-    template <class... Arguments> std::vector<std::int64_t> dims(const Arguments&... arguments) const {
+    template <class... Arguments>
+    std::vector<std::int64_t> dims(const Arguments&... arguments) const {
         etch::detail::binder b(etch::view_of(p));
         const etch::detail::argument list[] = {etch::detail::checked_argument(arguments)..., {}};
         b.bind({list, sizeof...(Arguments)});
@@ -163,11 +166,14 @@ TEST_CASE("arguments: what holds elements") {
     CHECK(sentence_of([&] { f(Eigen::MatrixXf(3, 2)); }) ==
           "call: axis 1 of x is 2, the model takes float32 {N, 3}, with N = 3");
     CHECK(sentence_of([&] { f(floats(7)); }) ==
-          "call: x has 7 elements, which do not divide into its shape {N, 3}: etch::view(data, {...}) says another");
-    CHECK(sentence_of([&] { f(etch::tensor({1, 2, 3}, {1, 3})); }) ==
-          "call: x has elements of int32, the model takes float32 {N, 3}");
+          "call: x has 7 elements, which do not divide into its shape {N, 3}: etch::view(data, "
+          "{...}) says another");
+    CHECK(sentence_of([&] {
+              f(etch::tensor({1, 2, 3}, {1, 3}));
+          }) == "call: x has elements of int32, the model takes float32 {N, 3}");
     CHECK(sentence_of([&] { f(etch::view(data, {6})); }) ==
-          "call: x has the shape {6}, the model takes float32 {N, 3}: etch::view(data, {...}) gives another");
+          "call: x has the shape {6}, the model takes float32 {N, 3}: etch::view(data, {...}) "
+          "gives another");
     CHECK(sentence_of([&] { etch::view(data, {4}); }) == "view: 6 elements for the shape {4}");
 }
 
@@ -193,7 +199,8 @@ TEST_CASE("arguments: vectors, numbers and every dtype") {
     table.row(1) = v.transpose();
     check(table.row(1), 2);  // its elements do not lie side by side
     CHECK(sentence_of([&] { f(table, 2); }) ==
-          "call: x has the shape {3, 3}, the model takes float32 {N}: etch::view(data, {...}) gives another");
+          "call: x has the shape {3, 3}, the model takes float32 {N}: etch::view(data, {...}) "
+          "gives another");
 
     etch::function<kinds> g;
     const bool mask[] = {true, false, true};
@@ -220,8 +227,10 @@ TEST_CASE("dims: bound by every argument, and checked against each other") {
     CHECK(batch.dims(floats(), floats()) == numbers{0});
     CHECK(batch.dims(etch::tensor::zeros<float>({32, 4}), floats(32)) == numbers{32});
     CHECK(batch.wrong(floats(128), floats(31)) == "call: N is 32 in image and 31 in label");
-    CHECK(batch.wrong(floats(128), etch::tensor::zeros<float>({31})) == "call: N is 31 in label and 32 in image");
-    CHECK(batch.wrong(etch::tensor::zeros<float>({32, 4}), floats(31)) == "call: N is 32 in image and 31 in label");
+    CHECK(batch.wrong(floats(128), etch::tensor::zeros<float>({31})) ==
+          "call: N is 31 in label and 32 in image");
+    CHECK(batch.wrong(etch::tensor::zeros<float>({32, 4}), floats(31)) ==
+          "call: N is 32 in image and 31 in label");
     CHECK(batch.wrong(floats(128)) == "call: 1 argument for 2 inputs: image, label");
     CHECK(batch.wrong(floats(128), 1.0f) == "call: label is a number, the model takes float32 {N}");
 
@@ -233,10 +242,12 @@ TEST_CASE("dims: bound by every argument, and checked against each other") {
     CHECK(two.dims(floats(24), floats(3)) == numbers{3, 4});
     CHECK(two.dims(etch::view(floats(24), {4, 3, 2}), floats(4)) == numbers{4, 3});
     CHECK(two.wrong(floats(24), floats(5)) ==
-          "call: x has 24 elements, which do not divide into its shape {N, T, 2}, with N = 5: etch::view(data, {...}) "
+          "call: x has 24 elements, which do not divide into its shape {N, T, 2}, with N = 5: "
+          "etch::view(data, {...}) "
           "says another");
-    CHECK(two.wrong(floats(0), floats(0)) ==
-          "call: 0 elements of x do not tell T in its shape {N, T, 2}: etch::view(data, {...}) does");
+    CHECK(
+        two.wrong(floats(0), floats(0)) ==
+        "call: 0 elements of x do not tell T in its shape {N, T, 2}: etch::view(data, {...}) does");
     CHECK(two.dims(etch::view(floats(0), {0, 7, 2}), floats(0)) == numbers{0, 7});
 
     bound only([](etch::graph& g) {
@@ -257,7 +268,8 @@ TEST_CASE("dims: inside polynomials") {
     CHECK(half.dims(floats(8), floats(9)) == numbers{4});
     CHECK(half.dims(floats(2), floats(0)) == numbers{1});
     CHECK(half.wrong(floats(7), floats(9)) ==
-          "call: x has 7 elements, which do not divide into its shape {2*N}: etch::view(data, {...}) says another");
+          "call: x has 7 elements, which do not divide into its shape {2*N}: etch::view(data, "
+          "{...}) says another");
     CHECK(half.wrong(etch::tensor::zeros<float>({7}), floats(9)) ==
           "call: axis 0 of x is 7, the model takes float32 {2*N}");
     CHECK(half.wrong(floats(8), floats(12)) == "call: N is 4 in x and 5 in z");
@@ -395,13 +407,21 @@ TEST_CASE("tensors") {
     CHECK((t.as<int>()[0] == 9 && copy.as<int>()[0] == 1));
     CHECK(sentence_of([&] { t.data<float>(); }) == "tensor: the elements are int32, not float32");
     CHECK(sentence_of([&] { t.item<int>(); }) == "tensor: item() of the shape {2, 3}");
-    CHECK(sentence_of([&] { etch::tensor(floats{1, 2}, {3}); }) == "tensor: 2 elements for the shape {3}");
+    CHECK(sentence_of([&] {
+              etch::tensor(floats{1, 2}, {3});
+          }) == "tensor: 2 elements for the shape {3}");
     CHECK(etch::tensor::zeros<double>({}).item<double>() == 0);
     CHECK(etch::tensor::full<bool>({2}, true).to_vector<bool>() == std::vector<bool>{true, true});
-    CHECK(etch::tensor(std::vector<bool>{true, false}, {2}).to_vector<bool>() == std::vector<bool>{true, false});
+    CHECK(etch::tensor(std::vector<bool>{true, false}, {2}).to_vector<bool>() ==
+          std::vector<bool>{true, false});
     std::ostringstream out;
-    out << t << '\n' << etch::tensor::zeros<float>({}) << '\n' << etch::tensor::zeros<float>({0, 2}) << '\n'
-        << etch::tensor::full<bool>({1}, true) << '\n' << etch::tensor::full<double>({2000}, 0.5);
-    CHECK(out.str() == "int32 {2, 3} [[9, 2, 3],\n [4, 5, 6]]\nfloat32 {} 0\nfloat32 {0, 2} []\nbool {1} [true]\n"
-                       "float64 {2000} [0.5, 0.5, 0.5, ..., 0.5, 0.5, 0.5]");
+    out << t << '\n'
+        << etch::tensor::zeros<float>({}) << '\n'
+        << etch::tensor::zeros<float>({0, 2}) << '\n'
+        << etch::tensor::full<bool>({1}, true) << '\n'
+        << etch::tensor::full<double>({2000}, 0.5);
+    CHECK(
+        out.str() ==
+        "int32 {2, 3} [[9, 2, 3],\n [4, 5, 6]]\nfloat32 {} 0\nfloat32 {0, 2} []\nbool {1} [true]\n"
+        "float64 {2000} [0.5, 0.5, 0.5, ..., 0.5, 0.5, 0.5]");
 }

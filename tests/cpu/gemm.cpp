@@ -41,10 +41,11 @@ struct shape {
     std::int64_t m, n, k;
 };
 // {32, 10, 256}: logits; {784, 256, 32} and {256, 10, 32} with A transposed: gradients of weights.
-const shape shapes[] = {{1, 1, 1},     {2, 3, 4},      {32, 256, 784},  {784, 256, 32}, {256, 10, 32}, {32, 10, 256},
-                        {1, 300, 70},  {300, 1, 70},   {1, 1, 1000},    {130, 97, 301}, {49, 47, 5},   {5, 1000, 3},
-                        {1000, 5, 17}, {193, 385, 64}, {1100, 70, 130}, {70, 1000, 40}, {48, 48, 48},  {6, 0, 3},
-                        {0, 6, 3},     {5, 70, 0},     {1, 9, 0},       {257, 129, 1}};
+const shape shapes[] = {
+    {1, 1, 1},     {2, 3, 4},      {32, 256, 784},  {784, 256, 32}, {256, 10, 32}, {32, 10, 256},
+    {1, 300, 70},  {300, 1, 70},   {1, 1, 1000},    {130, 97, 301}, {49, 47, 5},   {5, 1000, 3},
+    {1000, 5, 17}, {193, 385, 64}, {1100, 70, 130}, {70, 1000, 40}, {48, 48, 48},  {6, 0, 3},
+    {0, 6, 3},     {5, 70, 0},     {1, 9, 0},       {257, 129, 1}};
 
 template <class T> struct problem {
     gemm_call<T> call{};
@@ -69,8 +70,10 @@ template <class T> struct problem {
         long double sum = 0;
         size = 0;
         for (std::int64_t l = 0; l < call.k; ++l) {
-            long double p = static_cast<long double>(a[static_cast<std::size_t>(call.transpose_a ? l * call.lda + i : i * call.lda + l)]) *
-                            static_cast<long double>(b[static_cast<std::size_t>(call.transpose_b ? j * call.ldb + l : l * call.ldb + j)]);
+            long double p = static_cast<long double>(a[static_cast<std::size_t>(
+                                call.transpose_a ? l * call.lda + i : i * call.lda + l)]) *
+                            static_cast<long double>(b[static_cast<std::size_t>(
+                                call.transpose_b ? j * call.ldb + l : l * call.ldb + j)]);
             sum += p;
             size += std::abs(p);
         }
@@ -87,19 +90,24 @@ TEMPLATE_TEST_CASE("the product is the product", "", float, double) {
             problem<T> p(s, t & 1, t & 2, t & 4 ? 3 : 0);
             gemm(p.call);
             bool right = true, outside = true;
-            std::int64_t step_i = std::max<std::int64_t>(1, s.m / 37), step_j = std::max<std::int64_t>(1, s.n / 41);
+            std::int64_t step_i = std::max<std::int64_t>(1, s.m / 37),
+                         step_j = std::max<std::int64_t>(1, s.n / 41);
             for (std::int64_t i = 0; i < s.m; ++i)
                 for (std::int64_t j = 0; j < p.call.ldc; ++j) {
                     T got = p.c[static_cast<std::size_t>(i * p.call.ldc + j)];
-                    if (j >= s.n) outside = outside && got == T(99);
-                    else if (s.k == 0) right = right && got == T(0);
+                    if (j >= s.n)
+                        outside = outside && got == T(99);
+                    else if (s.k == 0)
+                        right = right && got == T(0);
                     else if (i % step_i == 0 && j % step_j == 0) {
                         long double size, want = p.element(i, j, size);
-                        long double bound = size * std::numeric_limits<T>::epsilon() * (4 + std::sqrt(static_cast<long double>(s.k)));
+                        long double bound = size * std::numeric_limits<T>::epsilon() *
+                                            (4 + std::sqrt(static_cast<long double>(s.k)));
                         right = right && std::abs(static_cast<long double>(got) - want) <= bound;
                     }
                 }
-            INFO(s.m << " x " << s.k << " by " << s.k << " x " << s.n << ", transpositions and gaps " << t);
+            INFO(s.m << " x " << s.k << " by " << s.k << " x " << s.n
+                     << ", transpositions and gaps " << t);
             CHECK(right);
             CHECK(outside);
         }
@@ -117,7 +125,8 @@ TEMPLATE_TEST_CASE("the bits do not depend on the number of threads", "", float,
                 etch::threads(count);
                 std::fill(p.c.begin(), p.c.end(), T(-1));
                 gemm(p.call);
-                CHECK((first.empty() || std::memcmp(first.data(), p.c.data(), first.size() * sizeof(T)) == 0));
+                CHECK((first.empty() ||
+                       std::memcmp(first.data(), p.c.data(), first.size() * sizeof(T)) == 0));
             }
         }
 }
@@ -170,6 +179,7 @@ TEST_CASE("a product allocates nothing once it was done before") {
 TEST_CASE("an exception in what follows a product reaches the caller") {
     etch::threads(3);
     problem<float> p({600, 500, 64}, false, false, 0);
-    CHECK_THROWS_AS(gemm(p.call, [](std::int64_t, std::int64_t, std::int64_t, std::int64_t) { throw 1; }), int);
+    CHECK_THROWS_AS(
+        gemm(p.call, [](std::int64_t, std::int64_t, std::int64_t, std::int64_t) { throw 1; }), int);
     gemm(p.call);
 }

@@ -15,7 +15,8 @@ using namespace etch::cpu;
 
 namespace {
 
-constexpr float infinity = std::numeric_limits<float>::infinity(), not_a_number = std::numeric_limits<float>::quiet_NaN();
+constexpr float infinity = std::numeric_limits<float>::infinity(),
+                not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 template <class T> bool same(T a, T b) {
     if constexpr (std::is_floating_point_v<T>) {
@@ -31,7 +32,8 @@ template <class T> double ulps(T got, long double want) {
     T rounded = static_cast<T>(want);
     if (want != want || got != got) return (want != want) == (got != got) ? 0 : 1e30;
     if (std::isinf(got) || std::isinf(rounded)) return got == rounded ? 0 : 1e30;
-    T magnitude = std::max(std::abs(rounded), std::numeric_limits<T>::min());  // below it: in ulps of the least normal
+    T magnitude = std::max(std::abs(rounded),
+                           std::numeric_limits<T>::min());  // below it: in ulps of the least normal
     int exponent = std::ilogb(magnitude);
     long double unit = std::ldexp(1.0L, exponent - std::numeric_limits<T>::digits + 1);
     return static_cast<double>(std::abs(static_cast<long double>(got) - want) / unit);
@@ -78,7 +80,8 @@ template <class F, class G> double worst_double(F f, G g, double scale) {
         double x[lanes], y[lanes];
         for (int i = 0; i < lanes; ++i) x[i] = scale * (k + i) / 40000.;
         store(f(load(x)), y);
-        for (int i = 0; i < lanes; ++i) worst = std::max(worst, ulps(y[i], g(static_cast<long double>(x[i]))));
+        for (int i = 0; i < lanes; ++i)
+            worst = std::max(worst, ulps(y[i], g(static_cast<long double>(x[i]))));
     }
     return worst;
 }
@@ -88,8 +91,10 @@ template <class T> std::vector<T> numbers(int n) {
     std::uint32_t s = 12345;
     for (int i = 0; i < n; ++i) {
         s = s * 1664525u + 1013904223u;
-        if constexpr (std::is_same_v<T, bool>) v.push_back((s >> 20 & 1) != 0);
-        else v.push_back(static_cast<T>(static_cast<int>(s >> 20) % 41 - 20));
+        if constexpr (std::is_same_v<T, bool>)
+            v.push_back((s >> 20 & 1) != 0);
+        else
+            v.push_back(static_cast<T>(static_cast<int>(s >> 20) % 41 - 20));
     }
     return v;
 }
@@ -101,13 +106,16 @@ TEMPLATE_TEST_CASE("packs in memory", "", float, double, std::int32_t, std::int6
     for (int n = 0; n <= lanes; ++n) {
         std::vector<T> exact(v.begin(), v.begin() + n), out(static_cast<std::size_t>(n) + 1, T(99));
         auto x = load(exact.data(), n);
-        for (int i = 0; i < lanes; ++i) CHECK(x.get(i) == (i < n ? v[static_cast<std::size_t>(i)] : T(0)));
+        for (int i = 0; i < lanes; ++i)
+            CHECK(x.get(i) == (i < n ? v[static_cast<std::size_t>(i)] : T(0)));
         store(load(v.data()), out.data(), n);
-        for (int i = 0; i < n; ++i) CHECK(out[static_cast<std::size_t>(i)] == v[static_cast<std::size_t>(i)]);
+        for (int i = 0; i < n; ++i)
+            CHECK(out[static_cast<std::size_t>(i)] == v[static_cast<std::size_t>(i)]);
         CHECK(out.back() == T(99));
     }
     auto strided = load_strided(v.data() + 3 * lanes, -2, lanes);
-    for (int i = 0; i < lanes; ++i) CHECK(strided.get(i) == v[static_cast<std::size_t>(3 * lanes - 2 * i)]);
+    for (int i = 0; i < lanes; ++i)
+        CHECK(strided.get(i) == v[static_cast<std::size_t>(3 * lanes - 2 * i)]);
     std::vector<T> out(2 * lanes, T(7));
     store_strided(load(v.data()), out.data(), 2, lanes - 1);
     for (int i = 0; i < lanes - 1; ++i) {
@@ -138,7 +146,8 @@ TEST_CASE("bool in memory is a byte") {
     bool v[lanes + 1], out[lanes + 1];
     for (int i = 0; i <= lanes; ++i) v[i] = i % 3 == 1;
     for (int n = 0; n <= lanes; ++n) {
-        std::vector<char> heap(static_cast<std::size_t>(n));  // exactly n bytes, for the address sanitizer
+        std::vector<char> heap(
+            static_cast<std::size_t>(n));  // exactly n bytes, for the address sanitizer
         auto* exact = reinterpret_cast<bool*>(heap.data());
         for (int i = 0; i < n; ++i) exact[i] = v[i];
         auto x = load(static_cast<const bool*>(exact), n);
@@ -158,7 +167,8 @@ TEST_CASE("bool in memory is a byte") {
     CHECK_FALSE(pack<bool>(0).get(0));
 }
 
-TEMPLATE_TEST_CASE("arithmetic is that of the lanes", "", float, double, std::int32_t, std::int64_t) {
+TEMPLATE_TEST_CASE("arithmetic is that of the lanes", "", float, double, std::int32_t,
+                   std::int64_t) {
     using T = TestType;
     auto a = numbers<T>(3 * lanes), b = numbers<T>(3 * lanes);
     for (std::size_t at = 0; at < lanes; ++at) {
@@ -177,7 +187,7 @@ TEMPLATE_TEST_CASE("arithmetic is that of the lanes", "", float, double, std::in
             CHECK((x == y).get(i) == (s == t));
             CHECK((x != y).get(i) == (s != t));
             CHECK(select(x < y, x, y).get(i) == std::min(s, t));
-            auto m = x < y, n = x > pack<T>(0);
+            auto m = x<y, n = x> pack<T>(0);
             CHECK((m && n).get(i) == (s < t && s > 0));
             CHECK((m || n).get(i) == (s < t || s > 0));
             CHECK((!m).get(i) == !(s < t));
@@ -188,7 +198,8 @@ TEMPLATE_TEST_CASE("arithmetic is that of the lanes", "", float, double, std::in
             if (t != 0) {
                 double q = std::floor(static_cast<double>(s) / static_cast<double>(t));
                 CHECK(static_cast<double>(floor_divide(x, y).get(i)) == q);
-                CHECK(static_cast<double>(remainder(x, y).get(i)) == static_cast<double>(s) - q * static_cast<double>(t));
+                CHECK(static_cast<double>(remainder(x, y).get(i)) ==
+                      static_cast<double>(s) - q * static_cast<double>(t));
             }
             if constexpr (std::is_floating_point_v<T>) CHECK(same((x / y).get(i), s / t));
         }
@@ -237,11 +248,14 @@ TEST_CASE("conversions are defined for all values") {
     CHECK(to_int(-infinity) == std::numeric_limits<int>::min());
     CHECK(to_int(2147483648.f) == std::numeric_limits<int>::max());
     CHECK(to_int(-2147483648.f) == std::numeric_limits<int>::min());
-    CHECK(convert<std::int64_t>(pack<float>(1e30f)).get(0) == std::numeric_limits<std::int64_t>::max());
-    CHECK(convert<std::int64_t>(pack<double>(-1e300)).get(0) == std::numeric_limits<std::int64_t>::min());
+    CHECK(convert<std::int64_t>(pack<float>(1e30f)).get(0) ==
+          std::numeric_limits<std::int64_t>::max());
+    CHECK(convert<std::int64_t>(pack<double>(-1e300)).get(0) ==
+          std::numeric_limits<std::int64_t>::min());
     CHECK(convert<std::int32_t>(pack<double>(-3e9)).get(0) == std::numeric_limits<int>::min());
     CHECK(convert<std::int32_t>(pack<double>(2147483647.5)).get(lanes - 1) == 2147483647);
-    CHECK(convert<std::int32_t>(pack<std::int64_t>((std::int64_t{1} << 32) + 5)).get(lanes - 1) == 5);
+    CHECK(convert<std::int32_t>(pack<std::int64_t>((std::int64_t{1} << 32) + 5)).get(lanes - 1) ==
+          5);
     CHECK(convert<bool>(pack<float>(not_a_number)).get(0));
     CHECK_FALSE(convert<bool>(pack<float>(-0.f)).get(0));
     CHECK(convert<double>(pack<bool>(true)).get(lanes - 1) == 1);
@@ -252,8 +266,10 @@ TEST_CASE("conversions are defined for all values") {
         CHECK(convert<float>(convert<double>(f)).get(i) == f.get(i));
         CHECK(convert<std::int64_t>(f).get(i) == static_cast<std::int64_t>(f.get(i)));
         CHECK(convert<std::int32_t>(f).get(i) == static_cast<std::int32_t>(f.get(i)));
-        CHECK(convert<std::int32_t>(convert<double>(f)).get(i) == static_cast<std::int32_t>(f.get(i)));
-        CHECK(convert<float>(convert<std::int64_t>(f)).get(i) == static_cast<float>(static_cast<int>(f.get(i))));
+        CHECK(convert<std::int32_t>(convert<double>(f)).get(i) ==
+              static_cast<std::int32_t>(f.get(i)));
+        CHECK(convert<float>(convert<std::int64_t>(f)).get(i) ==
+              static_cast<float>(static_cast<int>(f.get(i))));
         CHECK(convert<bool>(convert<double>(f)).get(i) == (f.get(i) != 0));
     }
 }
@@ -306,17 +322,43 @@ TEST_CASE("functions of double: errors in ulp") {
 TEMPLATE_TEST_CASE("edge values are those of the C library", "", float, double) {
     using T = TestType;
     using limits = std::numeric_limits<T>;
-    const T edges[] = {T(0), T(-0.0), T(1), T(-1), T(2), T(-2), T(0.5), T(-0.5), T(3), T(-3), limits::infinity(),
-                       -limits::infinity(), limits::quiet_NaN(), limits::max(), limits::lowest(), limits::min(),
-                       -limits::min(), limits::epsilon(), T(90), T(-90), T(104), T(-104), T(710), T(-710), T(-746),
-                       T(1e7), T(16777217), T(-16777215), T(1e30)};
+    const T edges[] = {T(0),
+                       T(-0.0),
+                       T(1),
+                       T(-1),
+                       T(2),
+                       T(-2),
+                       T(0.5),
+                       T(-0.5),
+                       T(3),
+                       T(-3),
+                       limits::infinity(),
+                       -limits::infinity(),
+                       limits::quiet_NaN(),
+                       limits::max(),
+                       limits::lowest(),
+                       limits::min(),
+                       -limits::min(),
+                       limits::epsilon(),
+                       T(90),
+                       T(-90),
+                       T(104),
+                       T(-104),
+                       T(710),
+                       T(-710),
+                       T(-746),
+                       T(1e7),
+                       T(16777217),
+                       T(-16777215),
+                       T(1e30)};
     auto check = [&](const char* name, auto f, auto g) {
         for (T x : edges) {
             T got = f(pack<T>(x)).get(lanes - 1), want = g(x);
             INFO(name << "(" << x << ") = " << got << ", not " << want);
             bool ok = same(got, want) || (got != 0 && ulps(got, want) <= 4 && !std::isnan(want));
             // A result below the least normal number may be flushed to a zero of its sign.
-            ok = ok || (std::abs(want) < limits::min() && want != 0 && std::abs(got) < 2 * limits::min());
+            ok = ok ||
+                 (std::abs(want) < limits::min() && want != 0 && std::abs(got) < 2 * limits::min());
             CHECK(ok);
         }
     };
@@ -332,7 +374,9 @@ TEMPLATE_TEST_CASE("edge values are those of the C library", "", float, double) 
     check("erf", AGAINST(erf));
     for (T y : edges) {
         INFO("exponent " << y);
-        check("power", [y](auto x) { return power(x, pack<T>(y)); }, [y](T x) { return std::pow(x, y); });
+        check(
+            "power", [y](auto x) { return power(x, pack<T>(y)); },
+            [y](T x) { return std::pow(x, y); });
     }
 }
 
@@ -342,11 +386,16 @@ namespace {
 template <class Row, class T> constexpr bool taken() {
     using etch::accepts;
     constexpr accepts a = Row::takes;
-    if constexpr (a == accepts::any) return true;
-    else if constexpr (a == accepts::boolean) return std::is_same_v<T, bool>;
-    else if constexpr (a == accepts::integer) return std::is_integral_v<T> && !std::is_same_v<T, bool>;
-    else if constexpr (a == accepts::floating) return std::is_floating_point_v<T>;
-    else return !std::is_same_v<T, bool>;
+    if constexpr (a == accepts::any)
+        return true;
+    else if constexpr (a == accepts::boolean)
+        return std::is_same_v<T, bool>;
+    else if constexpr (a == accepts::integer)
+        return std::is_integral_v<T> && !std::is_same_v<T, bool>;
+    else if constexpr (a == accepts::floating)
+        return std::is_floating_point_v<T>;
+    else
+        return !std::is_same_v<T, bool>;
 }
 template <class Row, class T> [[gnu::noinline]] int instantiate() {
     pack<T> x(T(1));
@@ -362,9 +411,12 @@ template <class Row, class T> [[gnu::noinline]] int instantiate() {
     } else if constexpr (!taken<Row, T>()) {
         return 0;
     } else {
-        if constexpr (std::is_same_v<Row, etch::where_row>) CHECK(Row::cpu(pack<bool>(true), x, x).get(0) == T(1));
-        else if constexpr (Row::arity == 1) (void)Row::cpu(x).get(0);
-        else (void)Row::cpu(x, x).get(0);
+        if constexpr (std::is_same_v<Row, etch::where_row>)
+            CHECK(Row::cpu(pack<bool>(true), x, x).get(0) == T(1));
+        else if constexpr (Row::arity == 1)
+            (void)Row::cpu(x).get(0);
+        else
+            (void)Row::cpu(x, x).get(0);
         if constexpr (Row::arity == 2 && Row::result == etch::gives::boolean)
             static_assert(std::is_same_v<decltype(Row::cpu(x, x)), pack<bool>>);
         return 1;
@@ -372,8 +424,9 @@ template <class Row, class T> [[gnu::noinline]] int instantiate() {
 }
 template <class... Row> int instantiate_all(etch::rows<Row...>) {
     int n = 0;
-    ((n += instantiate<Row, float>() + instantiate<Row, double>() + instantiate<Row, std::int32_t>() +
-           instantiate<Row, std::int64_t>() + instantiate<Row, bool>()),
+    ((n += instantiate<Row, float>() + instantiate<Row, double>() +
+           instantiate<Row, std::int32_t>() + instantiate<Row, std::int64_t>() +
+           instantiate<Row, bool>()),
      ...);
     return n;
 }
@@ -399,7 +452,8 @@ TEST_CASE("philox has its published values") {
     CHECK(c[1] == 0xe169c58du);
     CHECK(c[2] == 0xbc57ac4cu);
     CHECK(c[3] == 0x9b00dbd8u);
-    std::uint64_t d[4] = {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344};  // Random123's kat_vectors
+    std::uint64_t d[4] = {0x243f6a88, 0x85a308d3, 0x13198a2e,
+                          0x03707344};  // Random123's kat_vectors
     detail::philox(d, 0x299f31d0a4093822u);
     CHECK(d[0] == 0xd16cfe09u);
     CHECK(d[1] == 0x94fdccebu);
@@ -411,10 +465,12 @@ TEST_CASE("philox has its published values") {
 
 TEMPLATE_TEST_CASE("a pack of random numbers has the elements of its indices", "", float, double) {
     using T = TestType;
-    for (std::uint64_t first : {0ull, 1ull, 2ull, 3ull, 64ull, 1001ull, (1ull << 34) - 3, (1ull << 40) + 2}) {
+    for (std::uint64_t first :
+         {0ull, 1ull, 2ull, 3ull, 64ull, 1001ull, (1ull << 34) - 3, (1ull << 40) + 2}) {
         auto x = uniform_pack<T>(0x123456789abcdefu, 77, 3, first);
         for (int i = 0; i < lanes; ++i) {
-            CHECK(x.get(i) == uniform<T>(0x123456789abcdefu, 77, 3, first + static_cast<std::uint64_t>(i)));
+            CHECK(x.get(i) ==
+                  uniform<T>(0x123456789abcdefu, 77, 3, first + static_cast<std::uint64_t>(i)));
             CHECK(x.get(i) >= 0);
             CHECK(x.get(i) < 1);
         }

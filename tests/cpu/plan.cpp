@@ -31,7 +31,9 @@ void* __libc_memalign(std::size_t, std::size_t);
 void* malloc(std::size_t n) { return ++allocations, __libc_malloc(n); }
 void* calloc(std::size_t n, std::size_t size) { return ++allocations, __libc_calloc(n, size); }
 void* realloc(void* p, std::size_t n) { return ++allocations, __libc_realloc(p, n); }
-void* aligned_alloc(std::size_t alignment, std::size_t n) { return ++allocations, __libc_memalign(alignment, n); }
+void* aligned_alloc(std::size_t alignment, std::size_t n) {
+    return ++allocations, __libc_memalign(alignment, n);
+}
 }
 #endif
 
@@ -88,11 +90,13 @@ private:
             if (s.kind == etch::step_kind::gemm) {
                 const auto& m = p.gemms[at(s.index)];
                 ++products;
-                for (std::int64_t b = 0; b < number(m.batch); ++b) operations += 2 * number(m.m) * number(m.n) * number(m.k);
+                for (std::int64_t b = 0; b < number(m.batch); ++b)
+                    operations += 2 * number(m.m) * number(m.n) * number(m.k);
                 if (m.epilogue >= 0) part(m.epilogue);
             }
             if (s.kind == etch::step_kind::loop)
-                for (std::int64_t k = 0; k < number(p.loops[at(s.index)].steps); ++k) walk(p.loops[at(s.index)].body);
+                for (std::int64_t k = 0; k < number(p.loops[at(s.index)].steps); ++k)
+                    walk(p.loops[at(s.index)].body);
         }
     }
     /// Each point once, an operation for each line that is computed there.
@@ -108,7 +112,9 @@ private:
         for (const auto& i : lines) {
             if (i.what != etch::code::compute && i.what != etch::code::reduce) continue;
             auto level = i.what == etch::code::reduce ? lines[at(i.operands[0])].at : i.at;
-            operations += level == etch::level::uniform ? 1 : level == etch::level::row ? rows : points;
+            operations += level == etch::level::uniform ? 1
+                          : level == etch::level::row   ? rows
+                                                        : points;
         }
     }
 };
@@ -116,13 +122,14 @@ private:
 /// Calls through entries that count, so that what is counted is what the executor really runs.
 struct counted {
     inline static int runs = 0;
-    static void run(const etch::cpu::kernel_call& call, const etch::cpu::kernel_entry& e, std::int64_t first,
-                    std::int64_t last, std::int64_t task) {
+    static void run(const etch::cpu::kernel_call& call, const etch::cpu::kernel_entry& e,
+                    std::int64_t first, std::int64_t last, std::int64_t task) {
         if (task == 0) ++runs;
         const auto& real = *static_cast<const etch::cpu::kernel_entry*>(e.context);
         real.run(call, real, first, last, task);
     }
-    static void finish(const etch::cpu::kernel_call& call, const etch::cpu::kernel_entry& e, std::int64_t tasks) {
+    static void finish(const etch::cpu::kernel_call& call, const etch::cpu::kernel_entry& e,
+                       std::int64_t tasks) {
         const auto& real = *static_cast<const etch::cpu::kernel_entry*>(e.context);
         if (tasks == 0) ++runs;
         real.finish(call, real, tasks);
@@ -131,7 +138,8 @@ struct counted {
 
 template <auto model> void compare_with_plan(std::vector<std::int64_t> dims, auto figures) {
     const auto& view = etch::plan<model>.view();
-    auto kernels = etch::cpu::kernels_of<etch::detail::planned<model, etch::plan_options{}>::frozen>();
+    auto kernels =
+        etch::cpu::kernels_of<etch::detail::planned<model, etch::plan_options{}>::frozen>();
     std::vector<etch::cpu::kernel_entry> entries(kernels.begin(), kernels.end());
     for (std::size_t i = 0; i < entries.size(); ++i)
         entries[i] = {&counted::run, kernels[i].finish ? &counted::finish : nullptr, &kernels[i]};
@@ -160,7 +168,9 @@ template <auto model> void compare_with_plan(std::vector<std::int64_t> dims, aut
     auto count_parts = [&](auto& self, etch::range_of r) -> void {
         for (const auto& s : view.steps_of(r)) {
             parts += s.parts.count;
-            if (s.kind == etch::step_kind::gemm && view.gemms[static_cast<std::size_t>(s.index)].epilogue >= 0) ++parts;
+            if (s.kind == etch::step_kind::gemm &&
+                view.gemms[static_cast<std::size_t>(s.index)].epilogue >= 0)
+                ++parts;
             if (s.kind == etch::step_kind::loop) {
                 const auto& l = view.loops[static_cast<std::size_t>(s.index)];
                 for (std::int64_t i = 0; i < view.value_of(l.steps, dims); ++i) self(self, l.body);
@@ -178,7 +188,8 @@ template <auto model> void compare_with_plan(std::vector<std::int64_t> dims, aut
 TEST_CASE("figures of a plan are what is run") {
     auto of = []<auto model>(std::integral_constant<decltype(model), model>, auto... d) {
         constexpr const auto& p = etch::plan<model>;
-        compare_with_plan<model>({d...}, std::array<std::int64_t, 4>{p.kernels(d...), p.gemms(d...), p.flops(d...), p.bytes(d...)});
+        compare_with_plan<model>({d...}, std::array<std::int64_t, 4>{p.kernels(d...), p.gemms(d...),
+                                                                     p.flops(d...), p.bytes(d...)});
     };
     for (int n : {1, 7, 32}) of(std::integral_constant<decltype(digits), digits>{}, n);
     for (int n : {1, 9}) of(std::integral_constant<decltype(reductions), reductions>{}, n);
@@ -200,7 +211,8 @@ TEST_CASE("a step that the back end does not know is refused by name") {
     float in[4]{}, out[4]{};
     const void* inputs[]{in};
     void* outputs[]{out};
-    CHECK_THROWS_WITH(e.run(inputs, outputs, {}), "the CPU back end has no step of the kind unknown");
+    CHECK_THROWS_WITH(e.run(inputs, outputs, {}),
+                      "the CPU back end has no step of the kind unknown");
     CHECK_THROWS_AS(e.run(inputs, outputs, {}), etch::mistake);
     CHECK(etch::name_of(static_cast<etch::step_kind>(99)) == "unknown");
     CHECK(etch::name_of(etch::step_kind::loop) == "loop");
@@ -214,7 +226,8 @@ TEST_CASE("a call that fails leaves parameters and what the optimizer keeps as t
         std::vector<double> all;
         for (const auto& s : f.program().states) {
             auto t = f.state()[f.program().text_of(s.name)];
-            if (t.element() == etch::dtype::int64) all.push_back(static_cast<double>(t.item<std::int64_t>()));
+            if (t.element() == etch::dtype::int64)
+                all.push_back(static_cast<double>(t.item<std::int64_t>()));
             else
                 for (float x : t.to_vector<float>()) all.push_back(x);
         }

@@ -13,11 +13,13 @@ namespace reference {
 
 inline tensor some(etch::dtype d, numbers shape, dice& dice) {
     tensor t(d, std::move(shape));
-    for (std::size_t i = 0; i < t.count(); ++i) t.set(i, t.floating() ? dice.between(-127, 128) / 64.0 : dice.below(6));
+    for (std::size_t i = 0; i < t.count(); ++i)
+        t.set(i, t.floating() ? dice.between(-127, 128) / 64.0 : dice.below(6));
     return t;
 }
 /// The largest difference, in units of what rounding may do.
-inline double excess(const std::vector<tensor>& a, const std::vector<tensor>& exact, const std::vector<tensor>& rounded) {
+inline double excess(const std::vector<tensor>& a, const std::vector<tensor>& exact,
+                     const std::vector<tensor>& rounded) {
     double most = 0;
     for (std::size_t i = 0; i < a.size(); ++i) {
         double d = difference(a[i], exact[i]);
@@ -29,7 +31,8 @@ inline double excess(const std::vector<tensor>& a, const std::vector<tensor>& ex
 
 template <unsigned seed> void check_compiled() {
     static constexpr random_model model{seed};
-    static constexpr const auto& frozen = etch::detail::planned<model, etch::plan_options{}>::frozen;
+    static constexpr const auto& frozen =
+        etch::detail::planned<model, etch::plan_options{}>::frozen;
     const auto& view = etch::plan<model>.view();
     etch::cpu::interpreter_kernels interpreted(view);
     etch::graph g;
@@ -38,9 +41,10 @@ template <unsigned seed> void check_compiled() {
         INFO("seed " << seed << ", N = " << n);
         dice dice(seed + static_cast<std::uint64_t>(n));
         using etch::dtype;
-        std::vector<tensor> inputs{some(dtype::float32, {n, 6}, dice), some(dtype::float32, {6}, dice),
-                                   some(dtype::float32, {n, 1}, dice), some(dtype::float32, {2, n, 6}, dice),
-                                   some(dtype::int32, {n}, dice)};
+        std::vector<tensor> inputs{
+            some(dtype::float32, {n, 6}, dice), some(dtype::float32, {6}, dice),
+            some(dtype::float32, {n, 1}, dice), some(dtype::float32, {2, n, 6}, dice),
+            some(dtype::int32, {n}, dice)};
         std::vector<tensor> parameters{some(dtype::float32, {6, 6}, dice)};
         numbers dims{n};
         CHECK(law_of(view, dims).empty());
@@ -48,14 +52,16 @@ template <unsigned seed> void check_compiled() {
         rounding.rounding = true;
         auto compiled = execute(view, etch::cpu::kernels_of<frozen>(), dims, inputs, parameters);
         auto other = execute(view, interpreted.entries(), dims, inputs, parameters);
-        auto y = exact.outputs(), y_rounded = rounding.outputs(), u = exact.updates(), u_rounded = rounding.updates();
+        auto y = exact.outputs(), y_rounded = rounding.outputs(), u = exact.updates(),
+             u_rounded = rounding.updates();
         CHECK(excess(compiled.outputs, y, y_rounded) <= 1);
         CHECK(excess(compiled.parameters, u, u_rounded) <= 1);
         CHECK(excess(other.outputs, compiled.outputs, compiled.outputs) <= 0.1);
         CHECK(excess(other.parameters, compiled.parameters, compiled.parameters) <= 0.1);
     }
 }
-template <unsigned first, unsigned... i> void check_compiled_from(std::integer_sequence<unsigned, i...>) {
+template <unsigned first, unsigned... i>
+void check_compiled_from(std::integer_sequence<unsigned, i...>) {
     (check_compiled<first + i>(), ...);
 }
 

@@ -38,16 +38,19 @@ bool same_bits(const std::vector<reference::tensor>& a, const std::vector<refere
     for (std::size_t i = 0; i < a.size(); ++i) {
         if (a[i].integral != b[i].integral || a[i].real.size() != b[i].real.size()) return false;
         for (std::size_t k = 0; k < a[i].real.size(); ++k)
-            if (std::bit_cast<std::uint64_t>(a[i].real[k]) != std::bit_cast<std::uint64_t>(b[i].real[k])) return false;
+            if (std::bit_cast<std::uint64_t>(a[i].real[k]) !=
+                std::bit_cast<std::uint64_t>(b[i].real[k]))
+                return false;
     }
     return true;
 }
 
 /// The worst of |a - exact| in units of what rounding may do: where the evaluator, rounding each op's result to float32,
 /// strays itself, `spread`, other orders of the same sums may stray too.
-double excess(const reference::tensor& a, const reference::tensor& exact, const reference::tensor& rounded,
-              double tolerance) {
-    if (!a.floating() || a.shape != exact.shape || a.element != exact.element) return reference::difference(a, exact);
+double excess(const reference::tensor& a, const reference::tensor& exact,
+              const reference::tensor& rounded, double tolerance) {
+    if (!a.floating() || a.shape != exact.shape || a.element != exact.element)
+        return reference::difference(a, exact);
     double most = 0, largest = 0, spread = 0;
     for (std::size_t i = 0; i < a.count(); ++i) {
         largest = std::max(largest, std::fabs(exact.real[i]));
@@ -67,10 +70,12 @@ void widen(etch::graph& g, reference::program& data) {
         if (t.element == etch::dtype::float32) t.element = etch::dtype::float64;
     for (const auto& n : g.nodes) {
         bool names_dtype = n.op == op_of<etch::cast_row>() || n.op == op_of<etch::random_row>() ||
-                           n.op == op_of<etch::iota_row>() || etch::row_of(n).kind == etch::op_class::leaf;
+                           n.op == op_of<etch::iota_row>() ||
+                           etch::row_of(n).kind == etch::op_class::leaf;
         if (!names_dtype || n.attributes.count == 0) continue;
         auto& word = g.attribute_pool[static_cast<std::size_t>(n.attributes.first)];
-        if (word == static_cast<std::int64_t>(etch::dtype::float32)) word = static_cast<std::int64_t>(etch::dtype::float64);
+        if (word == static_cast<std::int64_t>(etch::dtype::float32))
+            word = static_cast<std::int64_t>(etch::dtype::float64);
     }
     for (auto* list : {&data.inputs, &data.parameters})
         for (auto& t : *list)
@@ -114,7 +119,8 @@ std::string wrong_with(std::uint64_t seed, const reference::program_options& opt
     auto y = exact.outputs(), y_rounded = rounding.outputs();
     auto w = exact.updates(), w_rounded = rounding.updates();
     std::string strays;
-    auto compare = [&](auto& results, auto& expected, auto& spread, std::string_view what, double tolerance) {
+    auto compare = [&](auto& results, auto& expected, auto& spread, std::string_view what,
+                       double tolerance) {
         for (std::size_t k = 0; k < expected.size(); ++k)
             if (double e = excess(results[k], expected[k], spread[k], tolerance); !(e <= 1))
                 strays = std::string(what) + std::to_string(k) + " is off by " + std::to_string(e);
@@ -124,13 +130,16 @@ std::string wrong_with(std::uint64_t seed, const reference::program_options& opt
     ill_conditioned += !strays.empty();
 
     runs apart(g, {.memory = {.in_place = false}});
-    if (auto c = reference::law_of(apart.view, data.dims); !c.empty()) return "law, not in place: " + c;
+    if (auto c = reference::law_of(apart.view, data.dims); !c.empty())
+        return "law, not in place: " + c;
     auto s = apart(data);
-    if (!same_bits(r.outputs, s.outputs) || !same_bits(r.parameters, s.parameters)) return "other bits out of place";
+    if (!same_bits(r.outputs, s.outputs) || !same_bits(r.parameters, s.parameters))
+        return "other bits out of place";
     etch::threads(3);
     auto t = usual(data);
     etch::threads(1);
-    if (!same_bits(r.outputs, t.outputs) || !same_bits(r.parameters, t.parameters)) return "other bits with 3 threads";
+    if (!same_bits(r.outputs, t.outputs) || !same_bits(r.parameters, t.parameters))
+        return "other bits with 3 threads";
 
     etch::graph h;
     auto wide = reference::random_program(h, seed, options);
@@ -141,12 +150,14 @@ std::string wrong_with(std::uint64_t seed, const reference::program_options& opt
     std::string in_float32 = std::exchange(strays, {});
     compare(s64.outputs, z, z, "in float64, output ", 1e-10);
     compare(s64.parameters, v, v, "in float64, update ", 1e-10);
-    if (!strays.empty()) return strays + "; " + in_float32 + "; stability rules:" + rules_that_fire(g);
+    if (!strays.empty())
+        return strays + "; " + in_float32 + "; stability rules:" + rules_that_fire(g);
     return {};
 }
 void check_all(std::uint64_t first, int count, const reference::program_options& options) {
     int bad = 0;
-    for (std::uint64_t seed = first; seed < first + static_cast<std::uint64_t>(programs(count)); ++seed) {
+    for (std::uint64_t seed = first; seed < first + static_cast<std::uint64_t>(programs(count));
+         ++seed) {
         std::string wrong;
         try {
             wrong = wrong_with(seed, options);

@@ -126,10 +126,13 @@ TEST_CASE("live tensors, set and clone") {
     now = f();
     CHECK(now == 0);
     CHECK(sentence_of([&] { s["v"]; }) == "state: no parameter has the name v; there are w");
-    CHECK(sentence_of([&] { s.set("w", floats(5)); }) == "state: w is float32 {2, 3}, not 5 elements");
-    CHECK(sentence_of([&] { s.set("w", etch::view(floats(6), {3, 2})); }) ==
-          "state: w is float32 {2, 3}, not {3, 2}");
-    CHECK(sentence_of([&] { s.set("w", std::vector<int>(6)); }) == "state: w is float32 {2, 3}, not int32");
+    CHECK(sentence_of([&] { s.set("w", floats(5)); }) ==
+          "state: w is float32 {2, 3}, not 5 elements");
+    CHECK(sentence_of([&] {
+              s.set("w", etch::view(floats(6), {3, 2}));
+          }) == "state: w is float32 {2, 3}, not {3, 2}");
+    CHECK(sentence_of([&] { s.set("w", std::vector<int>(6)); }) ==
+          "state: w is float32 {2, 3}, not int32");
     CHECK(sentence_of([&] { s.set("w", 1); }) == "state: w is float32 {2, 3}, not such a number");
 }
 
@@ -162,8 +165,10 @@ TEST_CASE("two calls at once on one state are a mistake") {
                 function(x);
                 ++done;
             } catch (const mistake& m) {
-                if (std::string(m.what()) == "call: another call runs on the same state") ++refused;
-                else other = true;
+                if (std::string(m.what()) == "call: another call runs on the same state")
+                    ++refused;
+                else
+                    other = true;
             }
         }
     };

@@ -27,7 +27,8 @@ TEST_CASE("each task runs once, whatever the number of threads") {
                 std::vector<int> done(static_cast<std::size_t>(tasks) + 1, 0);
                 parallel(tasks, [&](int t) { ++done[static_cast<std::size_t>(t)]; });
                 bool once = true;
-                for (int t = 0; t < tasks; ++t) once = once && done[static_cast<std::size_t>(t)] == 1;
+                for (int t = 0; t < tasks; ++t)
+                    once = once && done[static_cast<std::size_t>(t)] == 1;
                 CHECK(once);
                 CHECK(done.back() == 0);
             }
@@ -81,7 +82,10 @@ TEST_CASE("an exception of a task is thrown by the call, and the next call works
     for (int count : {1, 4}) {
         etch::threads(count);
         for (int repeat = 0; repeat < 50; ++repeat) {
-            CHECK_THROWS_WITH(parallel(100, [](int t) { if (t % 7 == 3) throw std::runtime_error("task failed"); }),
+            CHECK_THROWS_WITH(parallel(100,
+                                       [](int t) {
+                                           if (t % 7 == 3) throw std::runtime_error("task failed");
+                                       }),
                               "task failed");
             std::atomic<int> n{0};
             parallel(10, [&](int) { ++n; });

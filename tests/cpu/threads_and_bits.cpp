@@ -38,7 +38,8 @@ batch examples(int n, unsigned seed) {
         seed = seed * 1664525u + 1013904223u;  // Numerical Recipes
         b.x.push_back(static_cast<float>(seed >> 8) * 0x1p-23f - 1);
     }
-    for (int i = 0; i < n; ++i) b.label.push_back(static_cast<int>(b.x[static_cast<std::size_t>(i) * 100] * 5 + 5));
+    for (int i = 0; i < n; ++i)
+        b.label.push_back(static_cast<int>(b.x[static_cast<std::size_t>(i) * 100] * 5 + 5));
     return b;
 }
 
@@ -46,10 +47,11 @@ struct trained {
     floats losses, logits, columns, weights;
     bool operator==(const trained& other) const {
         auto same = [](const floats& a, const floats& b) {
-            return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+            return a.size() == b.size() &&
+                   std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
         };
-        return same(losses, other.losses) && same(logits, other.logits) && same(columns, other.columns) &&
-               same(weights, other.weights);
+        return same(losses, other.losses) && same(logits, other.logits) &&
+               same(columns, other.columns) && same(weights, other.weights);
     }
 };
 trained train(int threads, std::uint64_t seed, int examples_in_batch = 300) {
@@ -63,25 +65,27 @@ trained train(int threads, std::uint64_t seed, int examples_in_batch = 300) {
         t.logits = logits.template to_vector<float>();
         t.columns = columns.template to_vector<float>();
     }
-    for (auto name : {"hidden/weight", "hidden/bias", "second/weight", "second/bias", "norm/gain", "norm/offset",
-                      "output/weight", "output/bias", "hidden/weight/adam/m", "hidden/weight/adam/v"})
+    for (auto name : {"hidden/weight", "hidden/bias", "second/weight", "second/bias", "norm/gain",
+                      "norm/offset", "output/weight", "output/bias", "hidden/weight/adam/m",
+                      "hidden/weight/adam/v"})
         for (float w : f.state()[name].to_vector<float>()) t.weights.push_back(w);
     etch::threads(1);
     return t;
 }
 
-constexpr auto wide = [](etch::graph& g) {  // every kind of reduction, over spaces that are cut into many tasks
-    auto N = g.dim("N"), M = g.dim("M");
-    auto x = g.input<float>("x", {N, M});
-    auto y = sin(x) * exp(-square(x));
-    g.output("all", sum(y));
-    g.output("largest", max(y));
-    g.output("rows", sum(y, 1));
-    g.output("columns", sum(y, 0));
-    g.output("where", argmax(reshape(y, {-1}), 0));
-    g.output("best", argmax(y, 0));
-    g.output("normal", etch::softmax(x, 0));
-};
+constexpr auto wide =
+    [](etch::graph& g) {  // every kind of reduction, over spaces that are cut into many tasks
+        auto N = g.dim("N"), M = g.dim("M");
+        auto x = g.input<float>("x", {N, M});
+        auto y = sin(x) * exp(-square(x));
+        g.output("all", sum(y));
+        g.output("largest", max(y));
+        g.output("rows", sum(y, 1));
+        g.output("columns", sum(y, 0));
+        g.output("where", argmax(reshape(y, {-1}), 0));
+        g.output("best", argmax(y, 0));
+        g.output("normal", etch::softmax(x, 0));
+    };
 
 }  // namespace
 

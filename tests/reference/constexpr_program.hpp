@@ -26,13 +26,16 @@ struct random_model {
         using etch::expr;
         constexpr_dice dice{seed};
         auto N = g.dim("N");
-        expr x = g.input<float>("x", {N, 6}), row = g.input<float>("row", {6}), column = g.input<float>("column", {N, 1}),
-             cube = g.input<float>("cube", {2, N, 6}), label = g.input<int>("label", {N});
+        expr x = g.input<float>("x", {N, 6}), row = g.input<float>("row", {6}),
+             column = g.input<float>("column", {N, 1}), cube = g.input<float>("cube", {2, N, 6}),
+             label = g.input<int>("label", {N});
         expr w = g.param<float>("w", {6, 6}, etch::nn::normal{});
         std::vector<expr> tables;  // of {N, 6}
         tables.push_back(x);
         tables.push_back(slice(cube, {dice.below(2)}));
-        auto any = [&] { return tables[static_cast<std::size_t>(dice.below(static_cast<int>(tables.size())))]; };
+        auto any = [&] {
+            return tables[static_cast<std::size_t>(dice.below(static_cast<int>(tables.size())))];
+        };
         for (int i = 0; i < 6; ++i) {
             expr a = any();
             expr b = any();
@@ -49,13 +52,25 @@ struct random_model {
             case 8: y = where(x > 0.25, a, 0.5 * b); break;
             case 9: y = etch::flip(a, dice.below(2)) * 0.5 + b; break;
             case 10: y = sigmoid(a) * max(x, 1, etch::keepdims); break;
-            case 11: y = tanh(b + mean(take(a, label, 1), 1, etch::keepdims)); break;  // {N, N} in between
+            case 11:
+                y = tanh(b + mean(take(a, label, 1), 1, etch::keepdims));
+                break;  // {N, N} in between
             case 12: y = sum(cube * tanh(a), 0); break;
             case 13: y = exp(-square(a)) + log(1 + exp(b)); break;
-            case 14: y = etch::concatenate({slice(a, {etch::all, etch::range(2, etch::none)}), slice(b, {etch::all, etch::range(0, 2)})}, 1); break;
+            case 14:
+                y = etch::concatenate({slice(a, {etch::all, etch::range(2, etch::none)}),
+                                       slice(b, {etch::all, etch::range(0, 2)})},
+                                      1);
+                break;
             case 15: y = reshape(tanh(reshape(a, {3, -1}) + 0.5), {N, 6}) + b; break;
-            case 16: y = slice(pad(a, {{1, 0}, {0, 2}}, 0.5), {etch::range(0, N), etch::range(1, 7)}); break;
-            case 17: y = a * cast(equal(expand_dims(label, 1), etch::iota(g, {N, 6}, 1)), etch::dtype::float32) + b; break;
+            case 16:
+                y = slice(pad(a, {{1, 0}, {0, 2}}, 0.5), {etch::range(0, N), etch::range(1, 7)});
+                break;
+            case 17:
+                y = a * cast(equal(expand_dims(label, 1), etch::iota(g, {N, 6}, 1)),
+                             etch::dtype::float32) +
+                    b;
+                break;
             default: {
                 auto r = etch::scan([&](expr t, expr c) { return tanh(t + 0.5 * c); }, a, row);
                 y = r.all;

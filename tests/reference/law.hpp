@@ -12,17 +12,21 @@ namespace reference {
 class law {
 public:
     law(const etch::program_view& program, std::span<const std::int64_t> dim_values)
-        : p(program), dims(dim_values.begin(), dim_values.end()), places(etch::arena_layout(p, dims)),
+        : p(program),
+          dims(dim_values.begin(), dim_values.end()),
+          places(etch::arena_layout(p, dims)),
           valid(p.storages.size(), 0) {
         for (std::size_t i = 0; i < p.storages.size(); ++i) {
             auto where = p.storages[i].where;
-            valid[i] = where == etch::place::input || where == etch::place::state || where == etch::place::constant;
+            valid[i] = where == etch::place::input || where == etch::place::state ||
+                       where == etch::place::constant;
         }
         play(p.all_steps());
         for (const auto& o : p.outputs) {
             const auto& s = p.storages[at(p.root(o.storage))];
             if (s.where != etch::place::output) complain("an output lies elsewhere", o.storage);
-            if (!valid[at(o.storage)] && !read_elsewhere(o.storage)) complain("an output is not written", o.storage);
+            if (!valid[at(o.storage)] && !read_elsewhere(o.storage))
+                complain("an output is not written", o.storage);
         }
     }
     /// Empty where the program keeps it.
@@ -45,7 +49,8 @@ private:
     std::int64_t number(etch::extent e) const { return p.value_of(e, dims); }
     void complain(std::string_view what, int storage) {
         if (complaint_.empty())
-            complaint_ = "step " + std::to_string(now) + ": " + std::string(what) + ": storage " + std::to_string(storage);
+            complaint_ = "step " + std::to_string(now) + ": " + std::string(what) + ": storage " +
+                         std::to_string(storage);
     }
     /// An output of no elements is never written.
     bool read_elsewhere(int s) const { return number(p.storages[at(s)].size) == 0; }
@@ -73,7 +78,8 @@ private:
             const auto& s = p.steps[at(r.first + i)];
             if (s.kind == etch::step_kind::loop) {
                 const auto& l = p.loops[at(s.index)];
-                for (std::int64_t k = std::min<std::int64_t>(number(l.steps), 2); k-- > 0;) play(l.body);
+                for (std::int64_t k = std::min<std::int64_t>(number(l.steps), 2); k-- > 0;)
+                    play(l.body);
                 continue;
             }
             std::vector<access> list;
@@ -105,18 +111,22 @@ private:
             for (const auto& b : list) {
                 int t = whole(b.storage);
                 if (!b.writes || t == s || !overlap(s, t)) continue;
-                if (p.root(s) != p.root(t)) complain("written while it is read", a.storage);
-                else if (a.part != b.part && a.part >= 0) complain("written by another part than the reader", a.storage);
+                if (p.root(s) != p.root(t))
+                    complain("written while it is read", a.storage);
+                else if (a.part != b.part && a.part >= 0)
+                    complain("written by another part than the reader", a.storage);
             }
         }
         for (const auto& a : list) {
             if (!a.writes) continue;
             int s = whole(a.storage);
             for (std::size_t k = 0; k < valid.size(); ++k)
-                if (static_cast<int>(k) != s && p.storages[k].where != etch::place::slice && overlap(static_cast<int>(k), s))
+                if (static_cast<int>(k) != s && p.storages[k].where != etch::place::slice &&
+                    overlap(static_cast<int>(k), s))
                     valid[k] = 0;
             for (const auto& b : list)
-                if (b.writes && whole(b.storage) != s && overlap(whole(b.storage), s)) complain("written twice", s);
+                if (b.writes && whole(b.storage) != s && overlap(whole(b.storage), s))
+                    complain("written twice", s);
             valid[at(s)] = 1;
         }
     }
@@ -152,15 +162,18 @@ private:
     void product(const etch::matrix_product& g) {
         auto m = number(g.m), n = number(g.n), k = number(g.k), batch = number(g.batch);
         if (m * n * k * batch == 0) return;
-        auto check = [&](int s, etch::extent offset, etch::extent stride, etch::extent leading, std::int64_t rows,
-                         std::int64_t columns) {
-            auto last = number(offset) + (batch - 1) * number(stride) + (rows - 1) * number(leading) + columns - 1;
-            if (number(offset) < 0 || last >= number(p.storages[at(s)].size)) complain("a product leaves it", s);
+        auto check = [&](int s, etch::extent offset, etch::extent stride, etch::extent leading,
+                         std::int64_t rows, std::int64_t columns) {
+            auto last = number(offset) + (batch - 1) * number(stride) +
+                        (rows - 1) * number(leading) + columns - 1;
+            if (number(offset) < 0 || last >= number(p.storages[at(s)].size))
+                complain("a product leaves it", s);
             if (rows > 1 && number(leading) < columns) complain("the rows of a factor overlap", s);
         };
         check(g.a, g.offset_a, g.stride_a, g.lda, g.transpose_a ? k : m, g.transpose_a ? m : k);
         check(g.b, g.offset_b, g.stride_b, g.ldb, g.transpose_b ? n : k, g.transpose_b ? k : n);
-        if (batch * m * n != number(p.storages[at(g.c)].size)) complain("a product does not fill it", g.c);
+        if (batch * m * n != number(p.storages[at(g.c)].size))
+            complain("a product does not fill it", g.c);
     }
 };
 

@@ -83,7 +83,8 @@ constexpr bool printed() {
     auto x = g.input<float>("x", {4});
     expr y = exp(x) * 2.5;
     text t = debugprint_text(g, y.id);
-    return t.view().find("multiply %") == 0 && t.view().find("constant 2.5 ") != std::string_view::npos;
+    return t.view().find("multiply %") == 0 &&
+           t.view().find("constant 2.5 ") != std::string_view::npos;
 }
 static_assert(printed());
 }  // namespace

@@ -41,7 +41,8 @@ struct interpreter {
         }
         return i;
     }
-    static std::size_t flat(const std::vector<std::int64_t>& i, const std::vector<std::int64_t>& s) {
+    static std::size_t flat(const std::vector<std::int64_t>& i,
+                            const std::vector<std::int64_t>& s) {
         std::size_t f = 0;
         for (std::size_t a = 0; a < s.size(); ++a)
             f = f * static_cast<std::size_t>(s[a]) + static_cast<std::size_t>(i[a]);
@@ -94,7 +95,8 @@ struct interpreter {
             bool whole = !etch::is_floating(g.type_of(v).element);
             for (std::size_t i = 0; i < r.size(); ++i)
                 r[i] = whole ? static_cast<double>(i % 2)
-                             : 0.3 * std::sin(static_cast<double>(7 * i + 1) + 3.0 * static_cast<double>(a.back())) +
+                             : 0.3 * std::sin(static_cast<double>(7 * i + 1) +
+                                              3.0 * static_cast<double>(a.back())) +
                                    0.4;
         } else if (row.name == "constant") {
             for (std::size_t i = 0; i < r.size(); ++i)
@@ -108,12 +110,15 @@ struct interpreter {
             auto d = g.type_of(v).element;
             const auto& x = value(operand(0));
             for (std::size_t i = 0; i < r.size(); ++i)
-                r[i] = etch::is_boolean(d) ? x[i] != 0 : etch::is_integer(d) ? std::trunc(x[i]) : x[i];
+                r[i] = etch::is_boolean(d)   ? x[i] != 0
+                       : etch::is_integer(d) ? std::trunc(x[i])
+                                             : x[i];
         } else if (row.kind == etch::op_class::elementwise) {
             numbers x[3];
             for (int k = 0; k < n.operands.count; ++k) x[k] = value(operand(k));
             for (std::size_t i = 0; i < r.size(); ++i)
-                r[i] = apply(row.name, x[0][i], x[1].empty() ? 0 : x[1][i], x[2].empty() ? 0 : x[2][i]);
+                r[i] = apply(row.name, x[0][i], x[1].empty() ? 0 : x[1][i],
+                             x[2].empty() ? 0 : x[2][i]);
         } else if (row.name == "reshape" || row.name == "expand_dims" || row.name == "squeeze") {
             r = value(operand(0));
         } else if (row.kind == etch::op_class::view) {
@@ -134,7 +139,10 @@ struct interpreter {
         } else if (row.kind == etch::op_class::reduction) {
             const auto& x = value(operand(0));
             auto from = shape(operand(0));
-            for (auto& y : r) y = row.name == "max" ? -INFINITY : row.name == "min" ? INFINITY : row.name == "prod";
+            for (auto& y : r)
+                y = row.name == "max"   ? -INFINITY
+                    : row.name == "min" ? INFINITY
+                                        : row.name == "prod";
             for (std::size_t i = 0; i < x.size(); ++i) {
                 auto at = index(i, from);
                 std::vector<std::int64_t> kept;
@@ -151,7 +159,8 @@ struct interpreter {
             const auto &x = value(operand(0)), &y = value(operand(1));
             auto p = shape(operand(0));
             auto rank = s.size();
-            auto m = static_cast<std::size_t>(s[rank - 2]), c = static_cast<std::size_t>(s[rank - 1]),
+            auto m = static_cast<std::size_t>(s[rank - 2]),
+                 c = static_cast<std::size_t>(s[rank - 1]),
                  inner = static_cast<std::size_t>(p[rank - 1]);
             for (std::size_t i = 0; i < r.size(); ++i)
                 for (std::size_t j = 0; j < inner; ++j)

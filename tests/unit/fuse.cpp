@@ -42,9 +42,12 @@ static_assert(etch::plan<cross_entropy_model>.bytes(100) == 0);
 
 constexpr auto chain = [](graph& g) {
     auto N = g.dim("N");
-    auto x = g.input<float>("x", {N, 8}), y = g.input<float>("y", {16, N}), row = g.input<float>("row", {8});
+    auto x = g.input<float>("x", {N, 8}), y = g.input<float>("y", {16, N}),
+         row = g.input<float>("row", {8});
     auto part = transpose(slice(y, {etch::range(2, 10)}));
-    g.output("z", tanh(x * part + row) * slice(x, {etch::all, etch::range(etch::none, etch::none, -1)}) - 0.5);
+    g.output("z",
+             tanh(x * part + row) * slice(x, {etch::all, etch::range(etch::none, etch::none, -1)}) -
+                 0.5);
 };
 static_assert(etch::plan<chain>.kernels() == 1);
 static_assert(etch::plan<chain>.bytes(100) == 0);
@@ -94,8 +97,10 @@ struct mlp {
         auto loss = mean(cross_entropy(logits, label));
         g.output("loss", loss);
         g.output("accuracy", mean(equal(argmax(logits), label)));
-        if (adam) g.minimize(loss, etch::nn::adam{.rate = 1e-3});
-        else g.minimize(loss, etch::nn::sgd{.rate = 1e-3});
+        if (adam)
+            g.minimize(loss, etch::nn::adam{.rate = 1e-3});
+        else
+            g.minimize(loss, etch::nn::sgd{.rate = 1e-3});
     }
 };
 static_assert(etch::plan<mlp{}>.kernels() == 4);
@@ -147,11 +152,15 @@ std::int64_t kernels(const etch::program& p, std::vector<std::int64_t> dims = {}
     return etch::view_of(p).kernels(dims);
 }
 const etch::part& part_of(const etch::program_view& p, int step) {
-    return p.parts[static_cast<std::size_t>(p.all_steps().first + step < 0 ? 0 : p.steps[static_cast<std::size_t>(p.all_steps().first + step)].parts.first)];
+    return p.parts[static_cast<std::size_t>(
+        p.all_steps().first + step < 0
+            ? 0
+            : p.steps[static_cast<std::size_t>(p.all_steps().first + step)].parts.first)];
 }
 int stores(const etch::program_view& p, const etch::part& q) {
     int n = 0;
-    for (const auto& i : p.code_of(p.bodies[static_cast<std::size_t>(q.body)])) n += i.what == etch::code::store ? 1 : 0;
+    for (const auto& i : p.code_of(p.bodies[static_cast<std::size_t>(q.body)]))
+        n += i.what == etch::code::store ? 1 : 0;
     return n;
 }
 
@@ -159,7 +168,8 @@ int stores(const etch::program_view& p, const etch::part& q) {
 
 TEST_CASE("a figure that depends on dims asks for them") {
     CHECK(etch::plan<softmax_model>.bytes(7) == 0);
-    CHECK_THROWS_WITH(etch::plan<softmax_model>.bytes(), "plan: this figure needs an extent for each named dim");
+    CHECK_THROWS_WITH(etch::plan<softmax_model>.bytes(),
+                      "plan: this figure needs an extent for each named dim");
     CHECK_THROWS_AS(etch::plan<softmax_model>.flops(1, 2), etch::mistake);
     CHECK(etch::plan<softmax_model>.flops(20) == 2 * etch::plan<softmax_model>.flops(10));
     CHECK(etch::plan<mlp{}>.bytes(64) > etch::plan<mlp{}>.bytes(32));
@@ -172,13 +182,19 @@ TEST_CASE("all updates of a training step are one step with a part each") {
     std::int64_t copied = 0;
     for (const auto& s : p.steps_of(p.all_steps())) {
         if (s.kind == etch::step_kind::kernel) parts = s.parts.count;
-        if (s.kind == etch::step_kind::copy) copied += p.storages[static_cast<std::size_t>(p.copies[static_cast<std::size_t>(s.index)].to)].size.code;
+        if (s.kind == etch::step_kind::copy)
+            copied +=
+                p.storages[static_cast<std::size_t>(p.copies[static_cast<std::size_t>(s.index)].to)]
+                    .size.code;
     }
     CHECK(parts >= 4);   // of the last kernel: four parameters
     CHECK(copied <= 1);  // the count of the steps, perhaps
     int aliases = 0;
     for (const auto& s : p.storages)
-        aliases += s.alias >= 0 && p.storages[static_cast<std::size_t>(s.alias)].where == etch::place::state ? 1 : 0;
+        aliases += s.alias >= 0 &&
+                           p.storages[static_cast<std::size_t>(s.alias)].where == etch::place::state
+                       ? 1
+                       : 0;
     CHECK(aliases >= 12);  // four parameters with two slots each
 }
 
@@ -215,16 +231,19 @@ TEST_CASE("a product's factor is read through its view where that is a matrix") 
     auto solid = [](auto model) { return kernels(made(model)); };
     CHECK(solid([](graph& g) {
               auto x = g.input<float>("x", {6, 9});
-              g.output("y", matmul(slice(x, {etch::range(0, 4), etch::range(0, 5)}), g.input<float>("b", {5, 3})));
+              g.output("y", matmul(slice(x, {etch::range(0, 4), etch::range(0, 5)}),
+                                   g.input<float>("b", {5, 3})));
           }) == 0);
     CHECK(solid([](graph& g) {  // rows in between
               auto x = g.input<float>("x", {6, 9});
               g.output("y", matmul(slice(x, {etch::range(0, 6, 2)}), g.input<float>("b", {9, 3})));
           }) == 1);
-    auto p = made([](graph& g) {  // a slice of each matrix of a batch: the next one is as far away as before
-        auto x = g.input<float>("x", {4, 6, 9});
-        g.output("y", matmul(slice(x, {etch::all, etch::range(0, 3)}), g.input<float>("b", {4, 9, 2})));
-    });
+    auto p = made(
+        [](graph& g) {  // a slice of each matrix of a batch: the next one is as far away as before
+            auto x = g.input<float>("x", {4, 6, 9});
+            g.output("y", matmul(slice(x, {etch::all, etch::range(0, 3)}),
+                                 g.input<float>("b", {4, 9, 2})));
+        });
     REQUIRE(p.gemms.size() == 1);
     CHECK(p.gemms[0].stride_a.code == 54);
 }
@@ -233,7 +252,11 @@ TEST_CASE("a parameter is updated where it lies unless its old value is needed a
     auto aliases = [](auto model) {
         auto p = made(model);
         int n = 0;
-        for (const auto& s : p.storages) n += s.alias >= 0 && p.storages[static_cast<std::size_t>(s.alias)].where == etch::place::state ? 1 : 0;
+        for (const auto& s : p.storages)
+            n += s.alias >= 0 &&
+                         p.storages[static_cast<std::size_t>(s.alias)].where == etch::place::state
+                     ? 1
+                     : 0;
         return n;
     };
     CHECK(aliases([](graph& g) {
@@ -241,7 +264,8 @@ TEST_CASE("a parameter is updated where it lies unless its old value is needed a
               g.update(w, w * 2 + 1);
           }) == 1);
     CHECK(aliases([](graph& g) {  // each reads the other's old value
-              auto w = g.param<float>("w", {10}, etch::nn::zeros{}), v = g.param<float>("v", {10}, etch::nn::zeros{});
+              auto w = g.param<float>("w", {10}, etch::nn::zeros{}),
+                   v = g.param<float>("v", {10}, etch::nn::zeros{});
               g.update(w, w + v);
               g.update(v, w - v);
           }) < 2);

@@ -34,14 +34,16 @@ struct net {
         }
         expr loss = mean(cross_entropy(nn::dense(h, 10, etch::name("output", 1)), label));
         g.output("loss", loss);
-        if (training) g.minimize(loss, nn::adam{.rate = 1e-3, .weight_decay = 1e-4, .clip_norm = 1});
+        if (training)
+            g.minimize(loss, nn::adam{.rate = 1e-3, .weight_decay = 1e-4, .clip_norm = 1});
     }
 };
 
 constexpr auto linear = [](graph& g) {
     expr x = g.input<double>("x", {g.dim("N"), 4});
     expr rate = g.input<float>("rate", {});
-    g.minimize(sum(square(nn::dense(x, 3, "a", nn::glorot{}, nn::constant{1}))), nn::momentum{.rate = 0.5 * rate});
+    g.minimize(sum(square(nn::dense(x, 3, "a", nn::glorot{}, nn::constant{1}))),
+               nn::momentum{.rate = 0.5 * rate});
 };
 constexpr auto too_much_dropout = [](graph& g) { nn::dropout(g.input<float>("x", {4}), 1); };
 
@@ -88,7 +90,8 @@ template <class Model> std::string mistake_of(Model model) {
     } catch (const etch::mistake& m) {
         std::string sentence = m.what();
         auto line = sentence.rfind(" (nn.cpp:");
-        return line == std::string::npos ? sentence + " [without a line]" : sentence.substr(0, line);
+        return line == std::string::npos ? sentence + " [without a line]"
+                                         : sentence.substr(0, line);
     }
     return "none";
 }
@@ -105,7 +108,8 @@ struct scalars {
         std::string op(etch::row_of(n).name);
         auto x = [&](int k) { return (*this)(g.operands(n)[static_cast<std::size_t>(k)]); };
         if (op == "constant")
-            return etch::detail::number_of(g.type_of(v).element, g.attributes(n)[g.attributes(n).size() - 1]);
+            return etch::detail::number_of(g.type_of(v).element,
+                                           g.attributes(n)[g.attributes(n).size() - 1]);
         if (op == "add") return x(0) + x(1);
         if (op == "subtract") return x(0) - x(1);
         if (op == "multiply") return x(0) * x(1);
@@ -160,11 +164,14 @@ template <class Step> void follows(const std::vector<double>& values, double dec
 
 TEST_CASE("initializers say how a first value is drawn") {
     using kind = etch::initial_value::kind;
-    constexpr std::int64_t matrix[] = {784, 256}, window[] = {3, 3, 8, 16}, vector[] = {32}, nothing[] = {0, 0};
+    constexpr std::int64_t matrix[] = {784, 256}, window[] = {3, 3, 8, 16}, vector[] = {32},
+                           nothing[] = {0, 0};
     static_assert(nn::zeros{}.initial(matrix) == etch::initial_value{});
     static_assert(nn::constant{2.5}.initial(matrix) == etch::initial_value{kind::constant, 2.5, 0});
-    static_assert(nn::uniform{.low = -1, .high = 3}.initial(matrix) == etch::initial_value{kind::uniform, -1, 3});
-    static_assert(nn::normal{.mean = 1, .deviation = 3}.initial(matrix) == etch::initial_value{kind::normal, 1, 3});
+    static_assert(nn::uniform{.low = -1, .high = 3}.initial(matrix) ==
+                  etch::initial_value{kind::uniform, -1, 3});
+    static_assert(nn::normal{.mean = 1, .deviation = 3}.initial(matrix) ==
+                  etch::initial_value{kind::normal, 1, 3});
     static_assert(nn::glorot{}.initial(matrix).how == kind::uniform);
     CHECK(nn::glorot{}.initial(matrix).b == std::sqrt(6.0 / (784 + 256)));
     CHECK(nn::glorot{}.initial(matrix).a == -std::sqrt(6.0 / (784 + 256)));
@@ -182,7 +189,8 @@ TEST_CASE("the square root of constant evaluation is the processor's") {
     for (int i = 1; i < 20000; ++i) {
         different += nn::detail::square_root(i) != std::sqrt(i);
         different += nn::detail::square_root(2.0 / i) != std::sqrt(2.0 / i);
-        different += nn::detail::square_root(std::exp(0.05 * i - 500)) != std::sqrt(std::exp(0.05 * i - 500));
+        different += nn::detail::square_root(std::exp(0.05 * i - 500)) !=
+                     std::sqrt(std::exp(0.05 * i - 500));
     }
     CHECK(different == 0);
 }
@@ -201,8 +209,9 @@ TEST_CASE("a layer makes its parameters in the scope of its name") {
         h = nn::dense(h, 8, etch::name("dense", 1), nn::he{}, nn::no_bias);
     }
     h = nn::dense(h, h.size(-1), "last", nn::no_bias);
-    CHECK(names(g) == std::vector<std::string>{"hidden/weight", "hidden/bias", "norm/gain", "norm/offset",
-                                               "block2/dense1/weight", "last/weight"});
+    CHECK(names(g) == std::vector<std::string>{"hidden/weight", "hidden/bias", "norm/gain",
+                                               "norm/offset", "block2/dense1/weight",
+                                               "last/weight"});
     CHECK(g.parameters[0].initial == nn::glorot{}.initial(std::vector<std::int64_t>{20, 16}));
     CHECK(g.parameters[1].initial == etch::initial_value{});
     CHECK(g.parameters[2].initial.a == 1);
@@ -230,7 +239,8 @@ TEST_CASE("the form with parameters calls the form over weights") {
 TEST_CASE("a layer's nodes belong to the user's line") {
     graph g;
     expr x = g.input<float>("x", {5, 4});
-    expr y = nn::dropout(nn::layer_norm(nn::dense(x, 3, "a"), "n"), 0.3); int line = __LINE__;
+    expr y = nn::dropout(nn::layer_norm(nn::dense(x, 3, "a"), "n"), 0.3);
+    int line = __LINE__;
     g.minimize(mean(square(y)), nn::adamw{});
     for (std::size_t i = 1; i < g.nodes.size(); ++i) {
         CHECK(g.name(g.files[static_cast<std::size_t>(g.nodes[i].file)]) == "nn.cpp");
@@ -258,33 +268,39 @@ TEST_CASE("the two functions of one model share their parameters' names") {
     net{false}(test);
     auto all = names(train), tested = names(test);
     for (const auto& name : tested) CHECK(std::count(all.begin(), all.end(), name) == 1);
-    for (const char* name : {"block0/norm/gain", "block2/dense/weight", "output1/bias", "random", "adam/step",
-                             "block2/dense/weight/adam/m", "output1/bias/adam/v"})
+    for (const char* name : {"block0/norm/gain", "block2/dense/weight", "output1/bias", "random",
+                             "adam/step", "block2/dense/weight/adam/m", "output1/bias/adam/v"})
         CHECK(std::count(all.begin(), all.end(), name) == 1);
 }
 
 TEST_CASE("mistakes in layers name the layer and what is wrong") {
-    CHECK(mistake_of([](graph& g) { nn::dense(g.input<float>("x", {4, g.dim("T")}), 3, "a"); }) ==
-          "dense: a is given {4, T}: the last extent, T, must be a number, since parameters have static shapes");
+    CHECK(mistake_of([](graph& g) {
+              nn::dense(g.input<float>("x", {4, g.dim("T")}), 3, "a");
+          }) == "dense: a is given {4, T}: the last extent, T, must be a number, since parameters "
+                "have static shapes");
     CHECK(mistake_of([](graph& g) {
               auto block = g.scope("block", 1);
               nn::layer_norm(g.input<float>("x", {4 * g.dim("T")}), "n");
-          }) == "layer_norm: block1/n is given {4*T}: the last extent, 4*T, must be a number, since parameters have "
+          }) == "layer_norm: block1/n is given {4*T}: the last extent, 4*T, must be a number, "
+                "since parameters have "
                 "static shapes");
     CHECK(mistake_of([](graph& g) { nn::dense(g.input<float>("x", {}), 3, "a"); }) ==
           "dense: a is given a scalar, which has no last axis");
-    CHECK(mistake_of([](graph& g) { nn::dense(g.input<float>("x", {3}), 3, ""); }) == "dense: a name is needed");
+    CHECK(mistake_of([](graph& g) { nn::dense(g.input<float>("x", {3}), 3, ""); }) ==
+          "dense: a name is needed");
     CHECK(mistake_of([](graph& g) {
               expr x = g.input<float>("x", {3, 3});
               nn::dense(nn::dense(x, 3, "a"), 3, "a");
           }) == "param: the name a/weight is taken");
     CHECK(mistake_of([](graph& g) {
-              nn::dense(g.input<float>("x", {2, 3}), g.input<float>("w", {4, 5}), g.input<float>("b", {5}));
+              nn::dense(g.input<float>("x", {2, 3}), g.input<float>("w", {4, 5}),
+                        g.input<float>("b", {5}));
           }) == "matmul: {2, 3} and {4, 5} do not join: 3 is not 4");
     for (double p : {1.0, -0.1, std::nan("")})
         for (bool training : {true, false})
-            CHECK(mistake_of([=](graph& g) { nn::dropout(g.input<float>("x", {3}), p, training); }) ==
-                  "dropout: the probability to drop must lie in [0, 1)");
+            CHECK(mistake_of([=](graph& g) {
+                      nn::dropout(g.input<float>("x", {3}), p, training);
+                  }) == "dropout: the probability to drop must lie in [0, 1)");
 }
 
 TEST_CASE("losses") {
@@ -300,14 +316,16 @@ TEST_CASE("losses") {
 }
 
 TEST_CASE("sgd, momentum and nesterov follow their formulas") {
-    follows(trajectory(nn::sgd{.rate = 0.1}), 0, [](double p, double d, int) { return p - 0.1 * d; });
+    follows(trajectory(nn::sgd{.rate = 0.1}), 0,
+            [](double p, double d, int) { return p - 0.1 * d; });
     follows(trajectory(nn::sgd{.rate = 0.1, .weight_decay = 0.5}), 0.5,
             [](double p, double d, int) { return p - 0.1 * d; });
     double v = 0;
-    follows(trajectory(nn::momentum{.rate = 0.1, .momentum = 0.8}), 0, [&](double p, double d, int) {
-        v = 0.8 * v - 0.1 * d;
-        return p + v;
-    });
+    follows(trajectory(nn::momentum{.rate = 0.1, .momentum = 0.8}), 0,
+            [&](double p, double d, int) {
+                v = 0.8 * v - 0.1 * d;
+                return p + v;
+            });
     // In Sutskever's variables: q is the parameter of the paper, p = q + momentum v where the gradient is taken.
     double q = 2, w = 0;
     follows(trajectory(nn::nesterov{.rate = 0.1, .momentum = 0.8}), 0, [&](double, double d, int) {
@@ -324,17 +342,20 @@ TEST_CASE("adam, adamw, rmsprop and adagrad follow their formulas") {
         return 0.1 * (m / (1 - std::pow(0.7, t))) / (std::sqrt(v / (1 - std::pow(0.95, t))) + 1e-3);
     };
     auto for_adam = adam, for_adamw = adam;
-    follows(trajectory(nn::adam{.rate = 0.1, .beta1 = 0.7, .beta2 = 0.95, .epsilon = 1e-3, .weight_decay = 0.5}), 0.5,
-            [&](double p, double d, int t) { return p - for_adam(d, t); });
-    follows(trajectory(nn::adamw{.rate = 0.1, .beta1 = 0.7, .beta2 = 0.95, .epsilon = 1e-3, .weight_decay = 0.5}), 0,
-            [&](double p, double d, int t) { return p - 0.1 * 0.5 * p - for_adamw(d, t); });
+    follows(trajectory(nn::adam{
+                .rate = 0.1, .beta1 = 0.7, .beta2 = 0.95, .epsilon = 1e-3, .weight_decay = 0.5}),
+            0.5, [&](double p, double d, int t) { return p - for_adam(d, t); });
+    follows(trajectory(nn::adamw{
+                .rate = 0.1, .beta1 = 0.7, .beta2 = 0.95, .epsilon = 1e-3, .weight_decay = 0.5}),
+            0, [&](double p, double d, int t) { return p - 0.1 * 0.5 * p - for_adamw(d, t); });
     follows(trajectory(nn::adam{.rate = 0.1, .beta1 = 0, .beta2 = 0, .epsilon = 0}), 0,
             [&](double p, double d, int) { return p - 0.1 * d / std::abs(d); });
     double s = 0, r = 0;
-    follows(trajectory(nn::rmsprop{.rate = 0.1, .decay = 0.8, .epsilon = 1e-3}), 0, [&](double p, double d, int) {
-        s = 0.8 * s + 0.2 * d * d;
-        return p - 0.1 * d / (std::sqrt(s) + 1e-3);
-    });
+    follows(trajectory(nn::rmsprop{.rate = 0.1, .decay = 0.8, .epsilon = 1e-3}), 0,
+            [&](double p, double d, int) {
+                s = 0.8 * s + 0.2 * d * d;
+                return p - 0.1 * d / (std::sqrt(s) + 1e-3);
+            });
     follows(trajectory(nn::adagrad{.rate = 0.1}), 0, [&](double p, double d, int) {
         r += d * d;
         return p - 0.1 * d / (std::sqrt(r) + 1e-10);
@@ -363,13 +384,14 @@ TEST_CASE("a rate is a number or an expression; scalars follow the dtype of each
     expr a = g.param<float>("a", {3}, nn::zeros{}), b = g.param<double>("b", {4}, nn::zeros{});
     g.minimize(sum(square(a)) + cast<float>(sum(square(b))), nn::adam{.rate = rate});
     CHECK(count(g) == counts{false, 7, 2, 7, 0});
-    CHECK(names(g) ==
-          std::vector<std::string>{"a", "b", "adam/step", "a/adam/m", "a/adam/v", "b/adam/m", "b/adam/v"});
+    CHECK(names(g) == std::vector<std::string>{"a", "b", "adam/step", "a/adam/m", "a/adam/v",
+                                               "b/adam/m", "b/adam/v"});
     CHECK(g.type_of(g.parameters[5].value) == b.of());
     CHECK(g.type_of(g.parameters[2].value).element == etch::dtype::int64);
 
     graph h;  // a schedule is a formula over a count that the model keeps
-    expr x = h.param<double>("x", {}, nn::constant{1}), step = h.param<int>("step", {}, nn::zeros{});
+    expr x = h.param<double>("x", {}, nn::constant{1}),
+         step = h.param<int>("step", {}, nn::zeros{});
     h.update(step, step + 1);
     h.minimize(x, nn::sgd{.rate = 1.0 / (1 + step)});
     scalars s{h, {{x.id, 1}, {step.id, 0}}};
@@ -391,7 +413,8 @@ TEST_CASE("scalars of a step are made once, and updates have no reduction") {
             n += etch::row_of(node).name == op && g.type_of(node.results.first).rank == 0;
         return n;
     };
-    for (const char* op : {"expm1", "sqrt", "cast"}) CHECK(scalar_nodes(one, op) == scalar_nodes(many, op));
+    for (const char* op : {"expm1", "sqrt", "cast"})
+        CHECK(scalar_nodes(one, op) == scalar_nodes(many, op));
     CHECK(scalar_nodes(one, "expm1") == 2);
     CHECK(scalar_nodes(many, "sum") == 5);
 }
@@ -430,7 +453,8 @@ TEST_CASE("mistakes in optimizers") {
     CHECK(with(nn::adamw{.beta2 = -1}) == "adamw: beta2 must lie in [0, 1)");
     CHECK(with(nn::adamw{.weight_decay = -1}) == "adamw: weight_decay must not be negative");
     CHECK(with(nn::rmsprop{.decay = 2}) == "rmsprop: decay must lie in [0, 1)");
-    CHECK(with(nn::sgd{.clip_norm = -1}) == "sgd: clip_value, clip_norm and weight_decay must not be negative");
+    CHECK(with(nn::sgd{.clip_norm = -1}) ==
+          "sgd: clip_value, clip_norm and weight_decay must not be negative");
     CHECK(mistake_of([](graph& g) {
               expr rate = g.input<float>("rate", {2});
               g.minimize(sum(g.param<float>("a", {3}, nn::zeros{})), nn::sgd{.rate = rate});
@@ -450,7 +474,8 @@ TEST_CASE("mistakes in optimizers") {
     CHECK(with(nn::sgd{.rate = expr{}}) == "sgd: takes an expr that was never given a value");
     CHECK(mistake_of([](graph& g) {
               graph other;
-              expr a = g.param<float>("a", {2}, nn::zeros{}), b = other.param<float>("b", {2}, nn::zeros{});
+              expr a = g.param<float>("a", {2}, nn::zeros{}),
+                   b = other.param<float>("b", {2}, nn::zeros{});
               nn::sgd{}(g, std::vector{a}, std::vector{b});
           }) == "sgd: takes no expr of another graph");
 }

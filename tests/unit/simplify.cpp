@@ -34,9 +34,9 @@ struct rule_case {
     expr (*refuses)(leaves&);
 };
 
-#define ETCH_CASE(rule, fires, refuses)                                                                              \
-    {                                                                                                                \
-        rule, [](leaves& l) -> expr { return fires; }, [](leaves& l) -> expr { return refuses; }                     \
+#define ETCH_CASE(rule, fires, refuses)                                                            \
+    {                                                                                              \
+        rule, [](leaves& l) -> expr { return fires; }, [](leaves& l) -> expr { return refuses; }   \
     }
 
 const rule_case cases[] = {
@@ -47,9 +47,11 @@ const rule_case cases[] = {
     ETCH_CASE("constant_folding", square(l.constant(3)), square(l.constant(1e30))),
     ETCH_CASE("constant_folding", reciprocal(l.constant(8)), reciprocal(l.constant(0))),
     ETCH_CASE("constant_folding", -l.constant(8), l.constant(inf) * l.constant(0)),
-    ETCH_CASE("constant_folding", maximum(l.constant(8), l.constant(9)), maximum(l.constant(NAN), l.constant(9))),
+    ETCH_CASE("constant_folding", maximum(l.constant(8), l.constant(9)),
+              maximum(l.constant(NAN), l.constant(9))),
     ETCH_CASE("constant_folding", l.constant(NAN) < l.constant(9), exp(l.constant(9))),
-    ETCH_CASE("constant_folding", cast(l.constant(-2.5), dtype::int32), cast(l.constant(3e9), dtype::int32)),
+    ETCH_CASE("constant_folding", cast(l.constant(-2.5), dtype::int32),
+              cast(l.constant(3e9), dtype::int32)),
     ETCH_CASE("same_operands", maximum(l.x, l.x), maximum(l.x, l.y)),
     ETCH_CASE("same_operands", l.c&& l.c, l.c || l.d),
     ETCH_CASE("add_zero", l.x + 0, l.x + 1),
@@ -80,7 +82,8 @@ const rule_case cases[] = {
     ETCH_CASE("logic_with_constant", l.c&& constant<bool>(l.g, {}, {true}), l.c&& l.d),
     ETCH_CASE("compare_with_itself", equal(l.i, l.i), equal(l.x, l.x)),
     ETCH_CASE("compare_with_itself", l.i < l.i, l.i < 2 * l.i),
-    ETCH_CASE("where_constant", where(constant<bool>(l.g, {}, {true}), l.x, l.y), where(l.c, l.x, l.y)),
+    ETCH_CASE("where_constant", where(constant<bool>(l.g, {}, {true}), l.x, l.y),
+              where(l.c, l.x, l.y)),
     ETCH_CASE("where_same", where(l.c, l.x, l.x), where(l.c, l.x, l.y)),
     ETCH_CASE("where_same", where(l.c, 0.0, 0.0), where(l.c, 0.0, -0.0)),
     ETCH_CASE("where_not", where(!l.c, l.x, l.y), where(l.c, l.x, l.y)),
@@ -90,27 +93,37 @@ const rule_case cases[] = {
     ETCH_CASE("multiply_by_zero", l.x * 0, l.x * 1),
     ETCH_CASE("divide_by_itself", l.x / l.x, l.x / l.y),
     ETCH_CASE("divide_zero", 0 / l.x, l.x / 2),
-    ETCH_CASE("broadcast_twice", broadcast_to(broadcast_to(expand_dims(l.row, {0, 1}), {1, 3, 4}), {l.n, 3, 4}),
+    ETCH_CASE("broadcast_twice",
+              broadcast_to(broadcast_to(expand_dims(l.row, {0, 1}), {1, 3, 4}), {l.n, 3, 4}),
               broadcast_to(l.row, {l.n, 4})),
     ETCH_CASE("view_of_scalar", transpose(zeros_like(l.x)), transpose(l.x)),
-    ETCH_CASE("view_of_scalar", reshape(zeros_like(l.x), {4, l.n}), slice(l.x, {etch::range(0, 1)})),
+    ETCH_CASE("view_of_scalar", reshape(zeros_like(l.x), {4, l.n}),
+              slice(l.x, {etch::range(0, 1)})),
     ETCH_CASE("transpose_twice", transpose(transpose(l.x)), transpose(l.x)),
-    ETCH_CASE("transpose_twice", transpose(transpose(expand_dims(l.x, 0), {1, 2, 0}), {1, 2, 0}), transpose(l.x)),
+    ETCH_CASE("transpose_twice", transpose(transpose(expand_dims(l.x, 0), {1, 2, 0}), {1, 2, 0}),
+              transpose(l.x)),
     ETCH_CASE("unit_axes_twice", squeeze(expand_dims(l.x, 1), 1), expand_dims(l.x, 1)),
     ETCH_CASE("unit_axes_twice", expand_dims(expand_dims(l.x, 1), 0),
               squeeze(slice(l.x, {etch::all, etch::range(0, 1)}), 1)),
-    ETCH_CASE("unit_axes_twice", expand_dims(squeeze(expand_dims(l.x, 0), 0), 0), expand_dims(-l.x, 1)),
+    ETCH_CASE("unit_axes_twice", expand_dims(squeeze(expand_dims(l.x, 0), 0), 0),
+              expand_dims(-l.x, 1)),
     ETCH_CASE("view_of_broadcast", transpose(broadcast_to(l.row, {l.n, 4})), transpose(l.x)),
-    ETCH_CASE("view_of_broadcast", expand_dims(broadcast_to(l.row, {l.n, 4}), 1), expand_dims(l.x, 1)),
-    ETCH_CASE("slice_twice", slice(slice(l.x, {etch::all, etch::range(1, 4)}), {etch::all, etch::range(1, 2)}),
+    ETCH_CASE("view_of_broadcast", expand_dims(broadcast_to(l.row, {l.n, 4}), 1),
+              expand_dims(l.x, 1)),
+    ETCH_CASE("slice_twice",
+              slice(slice(l.x, {etch::all, etch::range(1, 4)}), {etch::all, etch::range(1, 2)}),
               slice(slice(l.x, {etch::all, etch::range(0, 4, 2)}), {etch::all, etch::range(1, 2)})),
-    ETCH_CASE("reshape_twice", reshape(reshape(l.x, {2 * l.n, 2}), {l.n, 2, 2}), reshape(l.x, {2 * l.n, 2})),
-    ETCH_CASE("reshape_twice", reshape(reshape(l.x, {2 * l.n, 2}), {l.n, 4}), reshape(transpose(l.x), {2 * l.n, 2})),
+    ETCH_CASE("reshape_twice", reshape(reshape(l.x, {2 * l.n, 2}), {l.n, 2, 2}),
+              reshape(l.x, {2 * l.n, 2})),
+    ETCH_CASE("reshape_twice", reshape(reshape(l.x, {2 * l.n, 2}), {l.n, 4}),
+              reshape(transpose(l.x), {2 * l.n, 2})),
     ETCH_CASE("reshape_unit_axes", reshape(l.x, {l.n, 1, 4}), reshape(l.x, {4, l.n})),
-    ETCH_CASE("reshape_unit_axes", reshape(expand_dims(l.x, 0), {l.n, 4, 1}), reshape(l.x, {l.n, 2, 2})),
+    ETCH_CASE("reshape_unit_axes", reshape(expand_dims(l.x, 0), {l.n, 4, 1}),
+              reshape(l.x, {l.n, 2, 2})),
     ETCH_CASE("reshape_of_broadcast", reshape(broadcast_to(l.row, {l.n, 3, 4}), {3 * l.n, 4}),
               reshape(broadcast_to(expand_dims(l.x, 1), {l.n, 3, 4}), {3 * l.n, 4})),
-    ETCH_CASE("reshape_of_broadcast", reshape(broadcast_to(expand_dims(l.x, 2), {l.n, 4, 5}), {4 * l.n, 5}),
+    ETCH_CASE("reshape_of_broadcast",
+              reshape(broadcast_to(expand_dims(l.x, 2), {l.n, 4, 5}), {4 * l.n, 5}),
               reshape(l.x, {4 * l.n})),
     ETCH_CASE("reshape_of_elementwise", reshape(l.x * 2 + l.y, {4 * l.n}), reshape(l.x, {4 * l.n})),
     ETCH_CASE("reshape_of_elementwise", reshape(where(l.c, l.x, 0), {4 * l.n}),
@@ -119,24 +132,29 @@ const rule_case cases[] = {
               reshape(exp(sum(expand_dims(l.x, 0), 0)), {2 * l.n, 2})),
     ETCH_CASE("pull_broadcast", exp(broadcast_to(l.row, {l.n, 4})), exp(l.x)),
     ETCH_CASE("pull_broadcast", 2 * broadcast_to(l.row, {l.n, 4}), 2 * l.x),
-    ETCH_CASE("pull_broadcast", where(l.s < 1, zeros_like(l.x), broadcast_to(l.s, {l.n, 4})), where(l.c, 1.0, l.y)),
+    ETCH_CASE("pull_broadcast", where(l.s < 1, zeros_like(l.x), broadcast_to(l.s, {l.n, 4})),
+              where(l.c, 1.0, l.y)),
     ETCH_CASE("pull_broadcast", broadcast_to(l.row, {l.n, 4}) * broadcast_to(-l.row, {l.n, 4}),
-              broadcast_to(l.row, {l.n, 4}) * broadcast_to(slice(l.x, {etch::all, etch::range(0, 1)}), {l.n, 4})),
+              broadcast_to(l.row, {l.n, 4}) *
+                  broadcast_to(slice(l.x, {etch::all, etch::range(0, 1)}), {l.n, 4})),
     ETCH_CASE("reduce_unit_axes", sum(expand_dims(l.x, 1), {1, 2}), sum(l.x, 1)),
     ETCH_CASE("reduce_unit_axes", max(expand_dims(l.x, 1), 1), max(expand_dims(l.x, 1), 2)),
-    ETCH_CASE("extremum_of_broadcast", max(broadcast_to(l.row, {l.n, 4}), 0), max(broadcast_to(l.row, {l.n, 4}), 1)),
+    ETCH_CASE("extremum_of_broadcast", max(broadcast_to(l.row, {l.n, 4}), 0),
+              max(broadcast_to(l.row, {l.n, 4}), 1)),
     ETCH_CASE("extremum_of_broadcast", min(broadcast_to(l.row, {l.n, 4})), min(l.x)),
     ETCH_CASE("nested_extremum", max(max(l.x, 0), 0), max(min(l.x, 0), 0)),
     ETCH_CASE("nested_sum", sum(sum(l.x, 0), 0), sum(exp(sum(l.x, 0)), 0)),
     ETCH_CASE("nested_sum", sum(sum(expand_dims(l.x, 1), 0), 1), sum(max(l.x, 0), 0)),
-    ETCH_CASE("sum_of_broadcast", sum(broadcast_to(l.row, {l.n, 4}), 0), sum(broadcast_to(l.row, {l.n, 4}), 1)),
+    ETCH_CASE("sum_of_broadcast", sum(broadcast_to(l.row, {l.n, 4}), 0),
+              sum(broadcast_to(l.row, {l.n, 4}), 1)),
     ETCH_CASE("sum_of_broadcast", sum(broadcast_to(l.row, {l.n, 4})), sum(l.x)),
     ETCH_CASE("sum_of_broadcast", sum(ones_like(l.i)), sum(l.i)),
     ETCH_CASE("sum_of_negative", sum(-l.x, 0), sum(abs(l.x), 0)),
     ETCH_CASE("one_hot_sum", sum(where(one_hot(l.label, 5, dtype::boolean), -l.s, 0), -1),
               sum(where(one_hot(l.label, 4, dtype::boolean), l.x, 0), -1)),
     ETCH_CASE("one_hot_sum",
-              sum(where(detail::is_index("test", l.label, l.n), expand_dims(slice(l.x, {etch::all, 0}), -1), 0)),
+              sum(where(detail::is_index("test", l.label, l.n),
+                        expand_dims(slice(l.x, {etch::all, 0}), -1), 0)),
               sum(where(detail::is_index("test", l.label, 4), l.s, 1), -1)),
     ETCH_CASE("one_hot_sum", sum(where(detail::is_index("test", l.label, 4), l.s, 0), -1),
               sum(where(equal(expand_dims(l.label, -1), iota(l.g, {1, 4}, 1)), l.s, 0), -1)),
@@ -154,10 +172,12 @@ const rule_case cases[] = {
     ETCH_CASE("log_of_sum_of_exp", log(sum(exp(l.x), -1, keepdims)), log(sum(abs(l.x), -1))),
     ETCH_CASE("log_of_softmax", log(softmax(l.x)), log(exp(l.x) / l.y)),
     ETCH_CASE("softmax_of_large", exp(l.x) / sum(exp(l.x), -1, keepdims), softmax(l.x)),
-    ETCH_CASE("softmax_of_large", exp(l.x) / sum(exp(l.x), 0, keepdims), exp(l.x) / sum(exp(l.y), 0, keepdims)),
+    ETCH_CASE("softmax_of_large", exp(l.x) / sum(exp(l.x), 0, keepdims),
+              exp(l.x) / sum(exp(l.y), 0, keepdims)),
     ETCH_CASE("softmax_gradient_of_large", exp(l.x) * (l.s / sum(exp(l.x), -1, keepdims)),
               exp(l.x) * (l.s / sum(exp(l.y), -1, keepdims))),
-    ETCH_CASE("softmax_gradient_of_large", reciprocal(sum(exp(l.x), -1, keepdims)) * exp(l.x), exp(l.x) * l.y),
+    ETCH_CASE("softmax_gradient_of_large", reciprocal(sum(exp(l.x), -1, keepdims)) * exp(l.x),
+              exp(l.x) * l.y),
 };
 
 /// where() and the like put stop_gradients and double conversions into a case's operands; the pass has removed them
@@ -185,7 +205,8 @@ void check_equal(const graph& before, int v, const graph& after, int w) {
     auto a = reference::evaluate(before, v), b = reference::evaluate(after, w);
     REQUIRE(a.size() == b.size());
     for (std::size_t i = 0; i < a.size(); ++i)
-        if (!(std::isnan(a[i]) && std::isnan(b[i]))) CHECK(b[i] == Approx(a[i]).epsilon(1e-6).margin(1e-9));
+        if (!(std::isnan(a[i]) && std::isnan(b[i])))
+            CHECK(b[i] == Approx(a[i]).epsilon(1e-6).margin(1e-9));
 }
 bool contains(const graph& g, std::string_view op) {
     for (const node& n : g.nodes)
@@ -239,7 +260,8 @@ TEST_CASE("the pass keeps every case's value and reaches a fixed point") {
     for (const auto& c : cases)
         for (auto build : {c.fires, c.refuses})
             for (bool finite : {false, true}) {
-                INFO(c.rule << (build == c.fires ? " fires" : " refuses") << (finite ? " finite" : ""));
+                INFO(c.rule << (build == c.fires ? " fires" : " refuses")
+                            << (finite ? " finite" : ""));
                 graph g, once, twice;
                 leaves l{g};
                 g.output("y", build(l));
@@ -268,7 +290,8 @@ TEST_CASE("constants are folded in their dtype") {
     CHECK(folded(i(2147483647) + i(1)) == -2147483648LL);
     CHECK(folded(abs(i(-2147483648LL))) == -2147483648LL);
     CHECK(folded(i(65536) * i(65536)) == 0);
-    CHECK(real(cast(detail::constant_word(g, dtype::int64, 16777217), dtype::float32)) == 16777216.0);
+    CHECK(real(cast(detail::constant_word(g, dtype::int64, 16777217), dtype::float32)) ==
+          16777216.0);
     CHECK(folded(not_equal(f(NAN), f(NAN))) == 1);
     CHECK(folded(equal(f(NAN), f(NAN))) == 0);
     CHECK(folded(f(-0.0) < f(0.0)) == 0);
@@ -336,7 +359,8 @@ TEST_CASE("scalars of optimizers are computed once") {
     graph g, s;
     auto w = g.input<float>("w", {100, 50});
     auto rate = g.input<float>("rate", {});
-    g.output("y", w - broadcast_to(rate, {100, 50}) * broadcast_to(1 - power(rate, 2.0), {100, 50}) * w);
+    g.output("y",
+             w - broadcast_to(rate, {100, 50}) * broadcast_to(1 - power(rate, 2.0), {100, 50}) * w);
     simplify(g, s);
     std::size_t wide = 0;
     for (const node& n : s.nodes)
@@ -384,7 +408,8 @@ TEST_CASE("a scan keeps what is read of it") {
     graph forward;
     graph only;
     auto xs2 = only.input<float>("xs", {5, 3});
-    auto r2 = scan([&](expr x, expr c) { return identity(c + x); }, xs2, zeros_like(slice(xs2, {0})));
+    auto r2 =
+        scan([&](expr x, expr c) { return identity(c + x); }, xs2, zeros_like(slice(xs2, {0})));
     only.output("last", r2.last);
     simplify(only, forward);
     for (const node& n : forward.nodes)
@@ -400,7 +425,8 @@ TEST_CASE("a scan keeps what is read of it") {
     for (const node& n : s.nodes)
         if (n.op == op_of<scan_row>()) {
             loop_view l{s.attributes(n)};
-            CHECK(static_cast<int>(s.operands(n).size()) == l.sequences() + l.carries() + l.captured());
+            CHECK(static_cast<int>(s.operands(n).size()) ==
+                  l.sequences() + l.carries() + l.captured());
             CHECK(static_cast<int>(s.attributes(n).size()) ==
                   loop_view::header + l.sequences() + 2 * l.carries() + l.stacks());
         }
@@ -425,10 +451,12 @@ constexpr std::size_t simplified_nodes(int layers) {
         h = relu(matmul(h, w) + b);
     }
     auto gradients = grad(mean(cross_entropy(h, label)), parameters);
-    for (std::size_t i = 0; i < parameters.size(); ++i) g.update(parameters[i], parameters[i] - 0.1 * gradients[i]);
+    for (std::size_t i = 0; i < parameters.size(); ++i)
+        g.update(parameters[i], parameters[i] - 0.1 * gradients[i]);
     simplify(g, s);
     return s.failed() ? 0 : s.nodes.size();
 }
 static_assert(simplified_nodes(2) > 20 && simplified_nodes(2) < 90);
-static_assert(simplified_nodes(3) - simplified_nodes(2) == simplified_nodes(2) - simplified_nodes(1));
+static_assert(simplified_nodes(3) - simplified_nodes(2) ==
+              simplified_nodes(2) - simplified_nodes(1));
 }  // namespace

@@ -19,9 +19,11 @@ constexpr void build(graph& g) {
     expr x = g.input<float>("x", {n, 4}), label = g.input<int>("label", {n});
     expr w = g.param<float>("w", {4, 4}, ones{}), b = g.param<float>("b", {4}, ones{});
     expr h = relu(matmul(x, w) + b) * cast<float>(bernoulli(g, {n, 4}, 0.5));
-    auto r = scan([&](expr s, expr c) { return tanh(c + s * b); }, transpose(matmul(transpose(x), h)), b);
-    expr loss = mean(cross_entropy(h, label)) + sum(square(r.last)) + sum(slice(h, {etch::all, etch::range(1, 3)})) +
-                sum(take(w, label)) + sum(reshape(h, {2 * n, 2})) + sum(concatenate({h, h}, 0));
+    auto r = scan([&](expr s, expr c) { return tanh(c + s * b); },
+                  transpose(matmul(transpose(x), h)), b);
+    expr loss = mean(cross_entropy(h, label)) + sum(square(r.last)) +
+                sum(slice(h, {etch::all, etch::range(1, 3)})) + sum(take(w, label)) +
+                sum(reshape(h, {2 * n, 2})) + sum(concatenate({h, h}, 0));
     auto d = grad(loss, {w, b});
     g.update(w, w - 0.1 * d[0]);
     g.update(b, b - 0.1 * d[1]);
@@ -73,7 +75,8 @@ TEST_CASE("each broken law is found") {
         {[](graph& g) { g.nodes[5].file = 70; }, "file"},
         {[](graph& g) { g.nodes[5].loop = 70; }, "no such loop"},
         {[](graph& g) { g.types[0].rank = 12; }, "type is broken"},
-        {[](graph& g) { --g.nodes[static_cast<std::size_t>(find(g, "add"))].operands.count; }, "number of operands"},
+        {[](graph& g) { --g.nodes[static_cast<std::size_t>(find(g, "add"))].operands.count; },
+         "number of operands"},
         {[](graph& g) {
              const node& n = g.nodes[static_cast<std::size_t>(find(g, "add"))];
              g.operand_pool[static_cast<std::size_t>(n.operands.first)] = n.results.first;
@@ -123,9 +126,12 @@ TEST_CASE("each broken law is found") {
         {[](graph& g) { g.parameters[0].value = 0; }, "parameter 0"},
         {[](graph& g) { g.parameters[0].update = g.parameters[1].value; }, "parameter w"},
         {[](graph& g) { g.outputs[0].value = 100000; }, "output loss"},
-        {[](graph& g) { g.outputs[0].value = g.nodes[static_cast<std::size_t>(find(g, "tanh"))].results.first; },
+        {[](graph& g) {
+             g.outputs[0].value = g.nodes[static_cast<std::size_t>(find(g, "tanh"))].results.first;
+         },
          "output loss"},
-        {[](graph& g) { g.outputs[0].value = detail::placeholder(g, type{}).id; }, "nothing gives it a value"},
+        {[](graph& g) { g.outputs[0].value = detail::placeholder(g, type{}).id; },
+         "nothing gives it a value"},
     };
     int number = 0;
     for (const auto& b : list) {

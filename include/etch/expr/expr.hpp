@@ -22,14 +22,17 @@ public:
 
     constexpr dim() = default;
     constexpr dim(graph* owner, extent e) : g(owner), size(e) {}
-    template <std::integral I> constexpr dim(I n) : size{static_cast<std::int64_t>(n)} {}  // NOLINT: 784 is a shape
+    template <std::integral I>
+    constexpr dim(I n) : size{static_cast<std::int64_t>(n)} {}  // NOLINT: 784 is a shape
 
     friend constexpr dim operator+(dim a, dim b) { return made(a, b, a.value() + b.value()); }
     friend constexpr dim operator-(dim a, dim b) { return made(a, b, a.value() - b.value()); }
     friend constexpr dim operator*(dim a, dim b) { return made(a, b, a.value() * b.value()); }
 
 private:
-    constexpr polynomial value() const { return g ? g->polynomial_of(size) : polynomial::of_number(size.code); }
+    constexpr polynomial value() const {
+        return g ? g->polynomial_of(size) : polynomial::of_number(size.code);
+    }
     static constexpr dim made(dim a, dim b, const polynomial& p) {
         if (graph* owner = a.g ? a.g : b.g) return {owner, owner->intern(p)};
         return {nullptr, {p.number()}};
@@ -46,7 +49,8 @@ struct expr {
     constexpr int rank() const { return of().rank; }
     constexpr dtype element() const { return of().element; }
     /// The extent of one axis; negative axes count from the end.
-    constexpr dim size(int axis, std::source_location where = std::source_location::current()) const;
+    constexpr dim size(int axis,
+                       std::source_location where = std::source_location::current()) const;
 };
 
 /// What functions of the language take. Shapes and dtypes are those of the tensor; a literal has rank 0.
@@ -62,9 +66,13 @@ struct operand {
     constexpr operand(expr e, std::source_location at = std::source_location::current())
         : g(e.g), id(e.id), where(at) {}
     constexpr operand(dim d, std::source_location at = std::source_location::current())
-        : what(d.g ? kind::size : kind::integral), g(d.g), integral(d.size.code), size(d.size), where(at) {}
+        : what(d.g ? kind::size : kind::integral),
+          g(d.g),
+          integral(d.size.code),
+          size(d.size),
+          where(at) {}
     template <class T>
-        requires std::is_arithmetic_v<T>
+    requires std::is_arithmetic_v<T>
     constexpr operand(T number, std::source_location at = std::source_location::current())
         : what(std::is_integral_v<T> ? kind::integral : kind::real),
           real(static_cast<double>(number)),
@@ -104,7 +112,8 @@ constexpr dim expr::size(int axis, std::source_location where) const {
 /// Prefixes the names of parameters and draws made while it lives: "block0/".
 class scope_guard {
 public:
-    constexpr scope_guard(graph& graph_in, const text& name) : g(&graph_in), length(graph_in.prefix.characters.size()) {
+    constexpr scope_guard(graph& graph_in, const text& name)
+        : g(&graph_in), length(graph_in.prefix.characters.size()) {
         g->prefix << name.view() << '/';
     }
     constexpr ~scope_guard() { g->prefix.characters.resize(length); }
@@ -133,7 +142,8 @@ struct axes {
 
 private:
     constexpr axes(const int* first, std::size_t n) {
-        if (n > max_rank) detail::more_axes_than_a_tensor_can_have("axes: more than a tensor can have");
+        if (n > max_rank)
+            detail::more_axes_than_a_tensor_can_have("axes: more than a tensor can have");
         for (std::size_t i = 0; i < n; ++i) list[count++] = first[i];
     }
 };

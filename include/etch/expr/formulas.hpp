@@ -35,7 +35,8 @@ constexpr expr log_softmax(const operand& x, int axis = -1) {
 /// logits' shape {A..., classes}; the result is {A...}. A label outside stops the call.
 constexpr expr cross_entropy(const operand& logits, const operand& label) {
     located here(logits);
-    expr z = detail::tensor(logits, "cross_entropy"), l = detail::tensor(label, "cross_entropy", logits.g);
+    expr z = detail::tensor(logits, "cross_entropy"),
+         l = detail::tensor(label, "cross_entropy", logits.g);
     if (!z.valid() || !l.valid()) return detail::poison(z.g);
     graph& g = *z.g;
     if (z.rank() == 0) {
@@ -46,13 +47,15 @@ constexpr expr cross_entropy(const operand& logits, const operand& label) {
     type expected = z.of();
     if (integers) expected[--expected.rank] = {};
     if (!expected.same_shape(l.of()) || is_boolean(l.element())) {
-        g.fail(text{} << "cross_entropy: logits " << shape_text(g, z.of()) << " and labels " << name_of(l.element())
-                      << ' ' << shape_text(g, l.of()) << " do not fit: integer labels have the shape without the last "
+        g.fail(text{} << "cross_entropy: logits " << shape_text(g, z.of()) << " and labels "
+                      << name_of(l.element()) << ' ' << shape_text(g, l.of())
+                      << " do not fit: integer labels have the shape without the last "
                       << "axis, distributions the same");
         return detail::poison(&g);
     }
     expr p = log_softmax(z);
-    return integers ? -sum(where(detail::is_index("cross_entropy", l, z.size(-1)), p, 0), -1) : -sum(l * p, -1);
+    return integers ? -sum(where(detail::is_index("cross_entropy", l, z.size(-1)), p, 0), -1)
+                    : -sum(l * p, -1);
 }
 /// -(y log s + (1 - y) log(1 - s)) with s = sigmoid(logits), elementwise, as softplus(x) - x y.
 constexpr expr binary_cross_entropy(const operand& logits, const operand& label) {
@@ -120,11 +123,13 @@ constexpr expr jacobian(const operand& y, expr x) {
     expr flat = reshape(t, {dim(&g, n)});
     expr_list rows_of;
     for (std::int64_t i = 0; i < n.code; ++i)
-        rows_of.push_back(detail::gradient(slice(flat, {i}), std::span<const expr>(&x, 1), true)[0]);
+        rows_of.push_back(
+            detail::gradient(slice(flat, {i}), std::span<const expr>(&x, 1), true)[0]);
     std::vector<dim> shape;
     for (int axis = 0; axis < t.rank(); ++axis) shape.push_back(t.size(axis));
     for (int axis = 0; axis < x.rank(); ++axis) shape.push_back(x.size(axis));
-    if (rows_of.empty()) return broadcast_to(scalar(g, x.element(), 0), std::span<const dim>(shape));
+    if (rows_of.empty())
+        return broadcast_to(scalar(g, x.element(), 0), std::span<const dim>(shape));
     return reshape(stack(rows_of, 0), std::span<const dim>(shape));
 }
 /// Second derivatives of a scalar, in blocks: hessian(y, {a, b})[i][j] is {x_i..., x_j...}.

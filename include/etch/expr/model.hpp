@@ -9,16 +9,19 @@ namespace detail {
 
 /// prefix + name, stored; a mistake where it is empty or (among `taken`) used already.
 template <class Records>
-constexpr range_of new_name(graph& g, std::string_view what, std::string_view name, const Records& taken) {
+constexpr range_of new_name(graph& g, std::string_view what, std::string_view name,
+                            const Records& taken) {
     text full;
     full << g.prefix.view() << name;
     if (name.empty()) g.fail(text{} << what << ": a name is needed");
     for (const auto& r : taken)
-        if (g.name(r.name) == full.view()) g.fail(text{} << what << ": the name " << full.view() << " is taken");
+        if (g.name(r.name) == full.view())
+            g.fail(text{} << what << ": the name " << full.view() << " is taken");
     return g.store(full.view());
 }
 
-constexpr expr new_parameter(graph& g, std::string_view name, const type& t, initial_value initial, bool trainable) {
+constexpr expr new_parameter(graph& g, std::string_view name, const type& t, initial_value initial,
+                             bool trainable) {
     for (int axis = 0; axis < t.rank; ++axis)
         if (!t[axis].is_static()) {
             g.fail(text{} << "param: " << name << " has the shape " << shape_text(g, t)
@@ -36,16 +39,22 @@ constexpr expr new_parameter(graph& g, std::string_view name, const type& t, ini
 
 /// Whether x is a value of this graph and of no loop's body.
 constexpr bool stands_outside(graph& g, std::string_view op, expr x) {
-    if (!x.valid()) without_value(g, op);
-    else if (x.g != &g) g.fail(text{} << op << ": takes no expr of another graph");
-    else if (g.node_of(x.id).loop >= 0) g.fail(text{} << op << ": takes no value of the body of a scan");
-    else return true;
+    if (!x.valid())
+        without_value(g, op);
+    else if (x.g != &g)
+        g.fail(text{} << op << ": takes no expr of another graph");
+    else if (g.node_of(x.id).loop >= 0)
+        g.fail(text{} << op << ": takes no value of the body of a scan");
+    else
+        return true;
     return false;
 }
 
 constexpr graph_parameter* parameter_of(graph& g, int v) {
     const node& n = g.node_of(v);
-    return n.op == op_of<parameter_row>() ? &g.parameters[static_cast<std::size_t>(g.attributes(n).back())] : nullptr;
+    return n.op == op_of<parameter_row>()
+               ? &g.parameters[static_cast<std::size_t>(g.attributes(n).back())]
+               : nullptr;
 }
 
 constexpr expr random_key(graph& g) {
@@ -87,7 +96,8 @@ constexpr indexed_name name(std::string_view word, int number) {
 constexpr dim graph::dim(std::string_view dim_name, std::source_location where) {
     located here(this, where);
     for (std::size_t i = 0; i < dims.size(); ++i)
-        if (name(dims[i]) == dim_name) return {this, intern(polynomial::of_dim(static_cast<int>(i)))};
+        if (name(dims[i]) == dim_name)
+            return {this, intern(polynomial::of_dim(static_cast<int>(i)))};
     if (dims.size() == max_dims) {
         fail(text{} << "dim: a model has at most " << max_dims << " named dims");
         return {this, extent{1}};
@@ -125,13 +135,15 @@ constexpr expr graph::param(std::string_view parameter_name, std::span<const etc
     if (failed()) return detail::poison(this);
     std::int64_t sizes[max_rank]{};
     for (int axis = 0; axis < t.rank; ++axis) sizes[axis] = t[axis].is_static() ? t[axis].code : 1;
-    auto initial = initializer.initial(std::span<const std::int64_t>(sizes, static_cast<std::size_t>(t.rank)));
+    auto initial =
+        initializer.initial(std::span<const std::int64_t>(sizes, static_cast<std::size_t>(t.rank)));
     return detail::new_parameter(*this, parameter_name, t, initial, is_floating(t.element));
 }
 template <class T, class Initializer>
 constexpr expr graph::param(std::string_view parameter_name, std::initializer_list<etch::dim> shape,
                             Initializer initializer, std::source_location where) {
-    return param<T>(parameter_name, std::span<const etch::dim>(shape.begin(), shape.size()), initializer, where);
+    return param<T>(parameter_name, std::span<const etch::dim>(shape.begin(), shape.size()),
+                    initializer, where);
 }
 
 /// Names a result of the function.
@@ -175,7 +187,8 @@ constexpr void graph::update(expr parameter, const operand& x) {
 
 /// Gradients of the loss by every trainable parameter, and the optimizer's updates with them (nn/optimizers.hpp). A
 /// parameter that the loss does not depend on is a mistake.
-template <class Optimizer> constexpr void graph::minimize(const operand& loss, Optimizer optimizer) {
+template <class Optimizer>
+constexpr void graph::minimize(const operand& loss, Optimizer optimizer) {
     located here(this, loss.where);
     if (loss.is_tensor() && loss.id < 0) return;
     expr_list trainable;
@@ -216,23 +229,28 @@ constexpr expr constant(graph& g, std::span<const dim> shape, std::span<const T>
     type t = detail::shape_from(g, "constant", dtype_of<T>, shape);
     if (g.failed()) return detail::poison(&g);
     if (elements.size() == 1 && t.rank > 0) {
-        expr x = detail::constant_word(g, t.element, detail::word_of(t.element, static_cast<double>(elements[0])));
+        expr x = detail::constant_word(
+            g, t.element, detail::word_of(t.element, static_cast<double>(elements[0])));
         return detail::broadcast(x, t);
     }
     extent n = g.size_of(t);
     if (!(n == extent{std::ssize(elements)})) {
-        g.fail(text{} << "constant: " << elements.size() << " elements for the shape " << shape_text(g, t));
+        g.fail(text{} << "constant: " << elements.size() << " elements for the shape "
+                      << shape_text(g, t));
         return detail::poison(&g);
     }
     auto a = detail::type_words(t);
     for (T e : elements) {
-        if constexpr (std::is_floating_point_v<T>) a.push_back(detail::word_of(t.element, static_cast<double>(e)));
-        else a.push_back(static_cast<std::int64_t>(e));
+        if constexpr (std::is_floating_point_v<T>)
+            a.push_back(detail::word_of(t.element, static_cast<double>(e)));
+        else
+            a.push_back(static_cast<std::int64_t>(e));
     }
     return apply<constant_row>(g, std::span<const int>{}, a);
 }
 template <class T>
-constexpr expr constant(graph& g, std::initializer_list<dim> shape, std::initializer_list<T> elements,
+constexpr expr constant(graph& g, std::initializer_list<dim> shape,
+                        std::initializer_list<T> elements,
                         std::source_location where = std::source_location::current()) {
     return constant<T>(g, std::span<const dim>(shape.begin(), shape.size()),
                        std::span<const T>(elements.begin(), elements.size()), where);

@@ -23,7 +23,8 @@ namespace detail {
 /// The 64-bit word that a constant of dtype d is stored as: the number for integers and bool, else a double's bits,
 /// rounded to float32 where the dtype is.
 constexpr std::int64_t word_of(dtype d, double x) {
-    if (d == dtype::float32) return std::bit_cast<std::int64_t>(static_cast<double>(static_cast<float>(x)));
+    if (d == dtype::float32)
+        return std::bit_cast<std::int64_t>(static_cast<double>(static_cast<float>(x)));
     if (d == dtype::float64) return std::bit_cast<std::int64_t>(x);
     return static_cast<std::int64_t>(x);
 }
@@ -45,7 +46,9 @@ constexpr void without_value(graph& g, std::string_view op) {
 }  // namespace detail
 
 /// A constant of rank 0.
-constexpr expr scalar(graph& g, dtype d, double x) { return detail::constant_word(g, d, detail::word_of(d, x)); }
+constexpr expr scalar(graph& g, dtype d, double x) {
+    return detail::constant_word(g, d, detail::word_of(d, x));
+}
 
 /// x as dtype d. To integers it truncates towards zero, to bool it asks whether x is not 0. The derivative of a cast
 /// between floating dtypes is a cast back; other casts cut the path.
@@ -57,12 +60,12 @@ namespace detail {
 /// A literal or a dim as a tensor of rank 0.
 constexpr expr materialize(graph& g, const operand& x, dtype d) {
     switch (x.what) {
-        case operand::kind::tensor: return {x.g, x.id};
-        case operand::kind::integral:
-            if (is_floating(d)) return scalar(g, d, static_cast<double>(x.integral));
-            return constant_word(g, d, is_boolean(d) ? x.integral != 0 : x.integral);
-        case operand::kind::real: return scalar(g, d, x.real);
-        case operand::kind::size: break;
+    case operand::kind::tensor: return {x.g, x.id};
+    case operand::kind::integral:
+        if (is_floating(d)) return scalar(g, d, static_cast<double>(x.integral));
+        return constant_word(g, d, is_boolean(d) ? x.integral != 0 : x.integral);
+    case operand::kind::real: return scalar(g, d, x.real);
+    case operand::kind::size: break;
     }
     if (x.size.is_static()) return materialize(g, operand(x.size.code), d);
     std::int64_t a[] = {static_cast<std::int64_t>(d), x.size.code};
@@ -78,14 +81,16 @@ constexpr expr broadcast(expr x, const type& shape) {
     if (int missing = shape.rank - t.rank; missing > 0) {
         std::int64_t a[max_rank]{};
         for (int i = 0; i < missing; ++i) a[i] = i;
-        x = apply<expand_dims_row>({x}, std::span<const std::int64_t>(a, static_cast<std::size_t>(missing)));
+        x = apply<expand_dims_row>(
+            {x}, std::span<const std::int64_t>(a, static_cast<std::size_t>(missing)));
         t = x.of();
         if (t.same_shape(shape)) return x;
     }
     std::int64_t a[max_rank]{};
     for (int i = 0; i < shape.rank; ++i) a[i] = shape[i].code;
     int id[] = {x.id};
-    return apply<broadcast_to_row>(g, id, std::span<const std::int64_t>(a, static_cast<std::size_t>(shape.rank)));
+    return apply<broadcast_to_row>(
+        g, id, std::span<const std::int64_t>(a, static_cast<std::size_t>(shape.rank)));
 }
 
 struct promoted {
@@ -103,15 +108,19 @@ constexpr graph& graph_among(std::string_view op, std::initializer_list<const op
 /// The tensor that x must be. A number is a mistake, kept by the graph of another operand where x has none.
 constexpr expr tensor(const operand& x, std::string_view op, graph* beside = nullptr) {
     graph* g = x.g ? x.g : beside;
-    if (!g) none_of_the_operands_is_a_tensor((text{} << op << ": takes a tensor, not a number").view());
-    if (!x.is_tensor()) g->fail(text{} << op << ": takes a tensor, not a number");
-    else if (x.id < 0) without_value(*g, op);
+    if (!g)
+        none_of_the_operands_is_a_tensor((text{} << op << ": takes a tensor, not a number").view());
+    if (!x.is_tensor())
+        g->fail(text{} << op << ": takes a tensor, not a number");
+    else if (x.id < 0)
+        without_value(*g, op);
     return {g, x.is_tensor() ? x.id : -1};
 }
 constexpr bool usable(const operand& x, std::string_view op) { return tensor(x, op).valid(); }
 
 /// The shape that all operands broadcast to; `failed` where they do not.
-constexpr type common_shape(graph& g, std::string_view op, std::span<const type> shapes, bool& failed) {
+constexpr type common_shape(graph& g, std::string_view op, std::span<const type> shapes,
+                            bool& failed) {
     type result;
     const type* widest = nullptr;
     for (const type& t : shapes)
@@ -136,8 +145,9 @@ constexpr type common_shape(graph& g, std::string_view op, std::span<const type>
                     break;
                 }
             }
-            g.fail(text{} << op << ": " << shape_text(g, *other) << " and " << shape_text(g, t) << " do not broadcast: "
-                          << extent_text(g, to) << " is not " << extent_text(g, t[i]));
+            g.fail(text{} << op << ": " << shape_text(g, *other) << " and " << shape_text(g, t)
+                          << " do not broadcast: " << extent_text(g, to) << " is not "
+                          << extent_text(g, t[i]));
             failed = true;
             return result;
         }
@@ -147,11 +157,11 @@ constexpr type common_shape(graph& g, std::string_view op, std::span<const type>
 /// Whether operands of the dtype are taken as they are.
 constexpr bool takes_as_is(accepts takes, dtype d) {
     switch (takes) {
-        case accepts::floating: return is_floating(d);
-        case accepts::number: return !is_boolean(d);
-        case accepts::boolean: return is_boolean(d);
-        case accepts::integer: return is_integer(d);
-        case accepts::any: break;
+    case accepts::floating: return is_floating(d);
+    case accepts::number: return !is_boolean(d);
+    case accepts::boolean: return is_boolean(d);
+    case accepts::integer: return is_integer(d);
+    case accepts::any: break;
     }
     return true;
 }
@@ -167,7 +177,8 @@ constexpr bool alike(const graph& g, accepts takes, std::initializer_list<const 
     return takes_as_is(takes, g.types[static_cast<std::size_t>(same)].element);
 }
 
-constexpr promoted promote(std::string_view op, accepts takes, std::initializer_list<const operand*> list) {
+constexpr promoted promote(std::string_view op, accepts takes,
+                           std::initializer_list<const operand*> list) {
     promoted p;
     graph& g = graph_among(op, list);
     p.g = &g;
@@ -195,11 +206,15 @@ constexpr promoted promote(std::string_view op, accepts takes, std::initializer_
     }
     auto has = [&](dtype d) { return any[static_cast<std::size_t>(d)]; };
     if (has(dtype::float64) && has(dtype::float32)) {
-        g.fail(text{} << op << ": float32 and float64 do not mix: write cast<double>(x) or cast<float>(x)");
+        g.fail(
+            text{} << op
+                   << ": float32 and float64 do not mix: write cast<double>(x) or cast<float>(x)");
         return p;
     }
     if (has(dtype::int32) && has(dtype::int64)) {
-        g.fail(text{} << op << ": int32 and int64 do not mix: write cast<std::int64_t>(x) or cast<std::int32_t>(x)");
+        g.fail(text{} << op
+                      << ": int32 and int64 do not mix: write cast<std::int64_t>(x) or "
+                         "cast<std::int32_t>(x)");
         return p;
     }
     dtype d = has(dtype::float64)   ? dtype::float64
@@ -211,9 +226,10 @@ constexpr promoted promote(std::string_view op, accepts takes, std::initializer_
     if (numbers && is_boolean(d) && takes != accepts::boolean) d = dtype::int32;
     if (takes == accepts::floating && !is_floating(d)) d = dtype::float32;
     if (takes == accepts::number && is_boolean(d)) d = dtype::int32;
-    if ((takes == accepts::boolean && !is_boolean(d)) || (takes == accepts::integer && !is_integer(d))) {
-        g.fail(text{} << op << ": takes " << (takes == accepts::boolean ? "bool" : "integers") << ", not "
-                      << name_of(d));
+    if ((takes == accepts::boolean && !is_boolean(d)) ||
+        (takes == accepts::integer && !is_integer(d))) {
+        g.fail(text{} << op << ": takes " << (takes == accepts::boolean ? "bool" : "integers")
+                      << ", not " << name_of(d));
         return p;
     }
     type shapes[3]{};
@@ -228,7 +244,8 @@ constexpr promoted promote(std::string_view op, accepts takes, std::initializer_
     return p;
 }
 
-template <class... Rest> constexpr std::source_location first_where(const operand& x, const Rest&...) {
+template <class... Rest>
+constexpr std::source_location first_where(const operand& x, const Rest&...) {
     return x.where;
 }
 /// Applies an elementwise row to promoted operands.

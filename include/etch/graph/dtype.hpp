@@ -37,12 +37,19 @@ constexpr bool is_boolean(dtype d) { return row_of(d).kind == dtype_kind::boolea
 namespace detail {
 template <class T> constexpr dtype dtype_of() {
     using U = std::remove_cv_t<T>;
-    if constexpr (std::is_same_v<U, double>) return dtype::float64;
-    else if constexpr (std::is_same_v<U, float>) return dtype::float32;
-    else if constexpr (std::is_same_v<U, bool>) return dtype::boolean;
-    else if constexpr (std::is_integral_v<U> && std::is_signed_v<U> && sizeof(U) == 4) return dtype::int32;
-    else if constexpr (std::is_integral_v<U> && std::is_signed_v<U> && sizeof(U) == 8) return dtype::int64;
-    else static_assert(!sizeof(U), "etch has no dtype for this C++ type: use double, float, bool, std::int32_t or std::int64_t");
+    if constexpr (std::is_same_v<U, double>)
+        return dtype::float64;
+    else if constexpr (std::is_same_v<U, float>)
+        return dtype::float32;
+    else if constexpr (std::is_same_v<U, bool>)
+        return dtype::boolean;
+    else if constexpr (std::is_integral_v<U> && std::is_signed_v<U> && sizeof(U) == 4)
+        return dtype::int32;
+    else if constexpr (std::is_integral_v<U> && std::is_signed_v<U> && sizeof(U) == 8)
+        return dtype::int64;
+    else
+        static_assert(!sizeof(U), "etch has no dtype for this C++ type: use double, float, bool, "
+                                  "std::int32_t or std::int64_t");
 }
 template <dtype d> struct element;
 template <> struct element<dtype::float64> { using type = double; };

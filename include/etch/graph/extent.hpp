@@ -93,7 +93,8 @@ constexpr polynomial operator*(const polynomial& a, const polynomial& b) {
     r.overflow = a.overflow || b.overflow;
     for (int i = 0; i < a.count; ++i)
         for (int j = 0; j < b.count; ++j) {
-            const term &s = a.terms[static_cast<std::size_t>(i)], &t = b.terms[static_cast<std::size_t>(j)];
+            const term &s = a.terms[static_cast<std::size_t>(i)],
+                       &t = b.terms[static_cast<std::size_t>(j)];
             r.add({s.coefficient * t.coefficient, s.powers + t.powers});
         }
     return r;

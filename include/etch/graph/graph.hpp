@@ -36,8 +36,8 @@ struct graph_parameter {
     int value;
     range_of name;
     initial_value initial;
-    int update = -1;         // the value that it takes after a call, -1: it stays
-    bool trainable = true;   // false for what optimizers and random numbers keep
+    int update = -1;        // the value that it takes after a call, -1: it stays
+    bool trainable = true;  // false for what optimizers and random numbers keep
 };
 /// A condition on the dims that only a call can check: the extent must be >= `minimum`.
 struct graph_condition {
@@ -77,11 +77,11 @@ public:
     std::vector<int> loop_parents;  // for each loop: the loop around it, or -1
     text prefix;                    // of names, from g.scope()
     text first_mistake;
-    int ordinal = 0;                // of the next draw or identity
-    int open_loop = -1;             // the loop whose body is being written
-    int key = -1;                   // the value of the random key, once something draws
-    int depth = 0;                // depth of the user-visible calls that are running
-    int file = -1, line = 0;        // of the outermost of them
+    int ordinal = 0;          // of the next draw or identity
+    int open_loop = -1;       // the loop whose body is being written
+    int key = -1;             // the value of the random key, once something draws
+    int depth = 0;            // depth of the user-visible calls that are running
+    int file = -1, line = 0;  // of the outermost of them
 
     constexpr graph() {
         // Moving elements when a vector grows is what constant evaluation is slowest at: 0.7 ms a node against 0.2.
@@ -109,7 +109,8 @@ public:
         return {operand_pool.data() + n.operands.first, static_cast<std::size_t>(n.operands.count)};
     }
     constexpr std::span<const std::int64_t> attributes(const node& n) const {
-        return {attribute_pool.data() + n.attributes.first, static_cast<std::size_t>(n.attributes.count)};
+        return {attribute_pool.data() + n.attributes.first,
+                static_cast<std::size_t>(n.attributes.count)};
     }
     constexpr std::string_view name(range_of r) const {
         return {characters.data() + r.first, static_cast<std::size_t>(r.count)};
@@ -132,7 +133,8 @@ public:
     }
     constexpr extent intern(const polynomial& p) {
         if (p.overflow) {
-            fail(text{} << "extent: a polynomial in the dims has more than " << max_terms << " terms");
+            fail(text{} << "extent: a polynomial in the dims has more than " << max_terms
+                        << " terms");
             return {1};
         }
         if (p.is_number() && p.number() >= 0) return {p.number()};
@@ -166,7 +168,8 @@ public:
             return;
         }
         for (const auto& c : conditions)
-            if (c.size == e && c.minimum == minimum && name(c.sentence).starts_with(sentence)) return;
+            if (c.size == e && c.minimum == minimum && name(c.sentence).starts_with(sentence))
+                return;
         text full;
         full << sentence;
         append_line(full);
@@ -175,7 +178,8 @@ public:
 
     // ---- nodes ------------------------------------------------------------------------------------------------
     /// Appends a node, or finds the equal one, and returns its first result.
-    constexpr int append(op_id op, std::span<const int> operand_list, std::span<const std::int64_t> attribute_list,
+    constexpr int append(op_id op, std::span<const int> operand_list,
+                         std::span<const std::int64_t> attribute_list,
                          std::span<const type> results, int loop = -1) {
         for (int v : operand_list) loop = inner_of(loop, node_of(v).loop);
         auto hash = hash_of(op, operand_list, attribute_list);
@@ -193,7 +197,8 @@ public:
         node n;
         n.op = op;
         n.operands = {static_cast<int>(operand_pool.size()), static_cast<int>(operand_list.size())};
-        n.attributes = {static_cast<int>(attribute_pool.size()), static_cast<int>(attribute_list.size())};
+        n.attributes = {static_cast<int>(attribute_pool.size()),
+                        static_cast<int>(attribute_list.size())};
         n.results = {static_cast<int>(values.size()), static_cast<int>(results.size())};
         n.file = file;
         n.line = line;
@@ -263,23 +268,25 @@ public:
     }
 
     // ---- what a model says of itself: defined in expr/model.hpp -------------------------------------------------
-    constexpr etch::dim dim(std::string_view name, std::source_location where = std::source_location::current());
+    constexpr etch::dim dim(std::string_view name,
+                            std::source_location where = std::source_location::current());
     template <class T>
     constexpr expr input(std::string_view name, std::span<const etch::dim> shape,
-                                std::source_location where = std::source_location::current());
+                         std::source_location where = std::source_location::current());
     template <class T>
     constexpr expr input(std::string_view name, std::initializer_list<etch::dim> shape,
                          std::source_location where = std::source_location::current());
     template <class T, class Initializer>
-    constexpr expr param(std::string_view name, std::span<const etch::dim> shape, Initializer initializer,
+    constexpr expr param(std::string_view name, std::span<const etch::dim> shape,
+                         Initializer initializer,
                          std::source_location where = std::source_location::current());
     template <class T, class Initializer>
-    constexpr expr param(std::string_view name, std::initializer_list<etch::dim> shape, Initializer initializer,
+    constexpr expr param(std::string_view name, std::initializer_list<etch::dim> shape,
+                         Initializer initializer,
                          std::source_location where = std::source_location::current());
     constexpr void output(std::string_view name, const operand& x);
     constexpr void update(expr parameter, const operand& x);
-    template <class Optimizer>
-    constexpr void minimize(const operand& loss, Optimizer optimizer);
+    template <class Optimizer> constexpr void minimize(const operand& loss, Optimizer optimizer);
     [[nodiscard]] constexpr scope_guard scope(std::string_view name);
     [[nodiscard]] constexpr scope_guard scope(std::string_view name, int number);
 

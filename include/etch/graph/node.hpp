@@ -22,7 +22,9 @@ struct type {
     constexpr extent operator[](int axis) const { return extents[static_cast<std::size_t>(axis)]; }
     constexpr extent& operator[](int axis) { return extents[static_cast<std::size_t>(axis)]; }
     constexpr void push(extent e) { extents[static_cast<std::size_t>(rank++)] = e; }
-    constexpr bool same_shape(const type& other) const { return rank == other.rank && extents == other.extents; }
+    constexpr bool same_shape(const type& other) const {
+        return rank == other.rank && extents == other.extents;
+    }
 };
 
 /// Index of a row of the op table (ops/table.hpp).
@@ -39,7 +41,7 @@ struct node {
     op_id op = 0;
     range_of operands, attributes, results;
     int file = 0, line = 0;  // the user's line that made it
-    int loop = -1;            // the scan whose body this node depends on, -1 outside of all
+    int loop = -1;           // the scan whose body this node depends on, -1 outside of all
 };
 
 /// One result of a node.

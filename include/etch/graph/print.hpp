@@ -14,8 +14,10 @@ constexpr void print(text& t, const graph& g, extent e) {
     if (p.count == 0) t << 0;
     for (int i = 0; i < p.count; ++i) {
         auto [coefficient, powers] = p.terms[static_cast<std::size_t>(i)];
-        if (i > 0) t << (coefficient < 0 ? " - " : " + ");
-        else if (coefficient < 0) t << '-';
+        if (i > 0)
+            t << (coefficient < 0 ? " - " : " + ");
+        else if (coefficient < 0)
+            t << '-';
         auto size = coefficient < 0 ? -coefficient : coefficient;
         bool first = size == 1 && powers != 0;
         if (!first) t << size;

@@ -25,8 +25,9 @@ struct text {
         return *this;
     }
     template <class I>
-        requires(std::is_integral_v<I> && !std::is_same_v<I, char> && !std::is_same_v<I, bool>)
-    constexpr text& operator<<(I number) {
+    requires(std::is_integral_v<I> && !std::is_same_v<I, char> &&
+             !std::is_same_v<I, bool>) constexpr text&
+    operator<<(I number) {
         char digits[24]{};
         int n = 0;
         bool negative = number < I{};

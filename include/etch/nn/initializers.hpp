@@ -23,7 +23,8 @@ constexpr double square_root(double x) {
     for (; x < 1; x *= 4) scale /= 2;
     double y = 1.5;
     for (int i = 0; i < 6; ++i) y = 0.5 * (y + x / y);
-    double high = std::bit_cast<double>(std::bit_cast<std::uint64_t>(y) >> 27 << 27), low = y - high;
+    double high = std::bit_cast<double>(std::bit_cast<std::uint64_t>(y) >> 27 << 27),
+           low = y - high;
     double residual = ((x - high * high) - 2 * (high * low)) - low * low;
     return scale * (y + residual / (2 * y));
 }

@@ -18,7 +18,8 @@ constexpr expr parameter_for(expr x, std::string_view name, dim extent_of, const
     return x.g->param<float>(name, {extent_of}, how);
 }
 template <initializer Initializer>
-constexpr expr parameter_for(expr x, std::string_view name, dim in, dim out, const Initializer& how) {
+constexpr expr parameter_for(expr x, std::string_view name, dim in, dim out,
+                             const Initializer& how) {
     if (x.element() == dtype::float64) return x.g->param<double>(name, {in, out}, how);
     return x.g->param<float>(name, {in, out}, how);
 }
@@ -33,12 +34,13 @@ constexpr bool has_features(std::string_view layer, expr x, std::string_view nam
         return false;
     }
     if (t.rank == 0) {
-        g.fail(text{} << layer << ": " << g.prefix.view() << name << " is given a scalar, which has no last axis");
+        g.fail(text{} << layer << ": " << g.prefix.view() << name
+                      << " is given a scalar, which has no last axis");
         return false;
     }
     if (!t[t.rank - 1].is_static()) {
-        g.fail(text{} << layer << ": " << g.prefix.view() << name << " is given " << shape_text(g, t)
-                      << ": the last extent, " << extent_text(g, t[t.rank - 1])
+        g.fail(text{} << layer << ": " << g.prefix.view() << name << " is given "
+                      << shape_text(g, t) << ": the last extent, " << extent_text(g, t[t.rank - 1])
                       << ", must be a number, since parameters have static shapes");
         return false;
     }
@@ -63,7 +65,8 @@ constexpr expr dense(const operand& x, const operand& w, const operand& b) {
 /// x w + b with the new parameters "name/weight" {in, units} and "name/bias" {units}: {A..., in} gives {A..., units}.
 /// The last extent of x must be a number. Beneath a relu, he{} is the better first weight.
 template <initializer Weight = glorot, initializer Bias = zeros>
-constexpr expr dense(const operand& x, dim units, std::string_view name, Weight weight = {}, Bias bias = {}) {
+constexpr expr dense(const operand& x, dim units, std::string_view name, Weight weight = {},
+                     Bias bias = {}) {
     located here(x);
     expr t = etch::detail::tensor(x, "dense");
     if (!detail::has_features("dense", t, name)) return etch::detail::poison(t.g);
@@ -74,7 +77,8 @@ constexpr expr dense(const operand& x, dim units, std::string_view name, Weight 
 }
 /// x w with the new parameter "name/weight" {in, units}: what stands beneath a normalization needs no bias.
 template <initializer Weight = glorot>
-constexpr expr dense(const operand& x, dim units, std::string_view name, Weight weight, no_bias_flag) {
+constexpr expr dense(const operand& x, dim units, std::string_view name, Weight weight,
+                     no_bias_flag) {
     located here(x);
     expr t = etch::detail::tensor(x, "dense");
     if (!detail::has_features("dense", t, name)) return etch::detail::poison(t.g);
@@ -127,7 +131,8 @@ constexpr expr dropout(const operand& x, double probability, bool training) {
 
 /// gain (x - mean) / sqrt(variance + epsilon) + offset, over the last axis: {A..., n}, {n} and {n} give {A..., n}
 /// (Ba, Kiros, Hinton: Layer Normalization, 2016).
-constexpr expr layer_norm(const operand& x, const operand& gain, const operand& offset, double epsilon = 1e-5) {
+constexpr expr layer_norm(const operand& x, const operand& gain, const operand& offset,
+                          double epsilon = 1e-5) {
     located here(x);
     return normalize(x, -1, epsilon) * gain + offset;
 }

@@ -16,7 +16,8 @@ constexpr expr mean_absolute_error(const operand& prediction, const operand& tar
 constexpr expr huber(const operand& prediction, const operand& target, double delta = 1) {
     located here(prediction);
     expr size = abs(prediction - target), inner = minimum(size, delta);
-    return inner * (size - 0.5 * inner);  // both branches at once: the derivative is clip(e, -delta, delta)
+    return inner *
+           (size - 0.5 * inner);  // both branches at once: the derivative is clip(e, -delta, delta)
 }
 
 /// maximum(0, 1 - score * sign), elementwise, for signs -1 and 1 (Cortes, Vapnik: Support-vector networks, 1995).

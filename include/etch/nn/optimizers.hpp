@@ -21,8 +21,9 @@ struct learning_rate {
     bool is_number;
     double number = 0;
     expr formula{};
-    constexpr learning_rate(double n) : is_number(true), number(n) {}   // NOLINT: .rate = 1e-3
-    constexpr learning_rate(expr x) : is_number(false), formula(x) {}   // NOLINT: .rate = g.input<float>("rate", {})
+    constexpr learning_rate(double n) : is_number(true), number(n) {}  // NOLINT: .rate = 1e-3
+    constexpr learning_rate(expr x)
+        : is_number(false), formula(x) {}  // NOLINT: .rate = g.input<float>("rate", {})
 };
 
 /// sqrt of the sum of the squares of all elements of all tensors, a scalar: float64 where one of them is.
@@ -53,10 +54,11 @@ struct gradient_rules {
 constexpr expr_list prepared(graph& g, std::string_view optimizer, std::span<const expr> parameters,
                              std::span<const expr> gradients, const gradient_rules& rules) {
     if (parameters.size() != gradients.size())
-        g.fail(text{} << optimizer << ": " << parameters.size() << " parameters and " << gradients.size()
-                      << " gradients");
+        g.fail(text{} << optimizer << ": " << parameters.size() << " parameters and "
+                      << gradients.size() << " gradients");
     if (!(rules.clip_value >= 0 && rules.clip_norm >= 0 && rules.weight_decay >= 0))
-        g.fail(text{} << optimizer << ": clip_value, clip_norm and weight_decay must not be negative");
+        g.fail(text{} << optimizer
+                      << ": clip_value, clip_norm and weight_decay must not be negative");
     if (g.failed()) return {};
     expr_list result;
     for (std::size_t i = 0; i < parameters.size(); ++i) {
@@ -64,12 +66,12 @@ constexpr expr_list prepared(graph& g, std::string_view optimizer, std::span<con
         if (!etch::detail::stands_outside(g, optimizer, p)) return {};
         if (!etch::detail::stands_outside(g, optimizer, d)) return {};
         if (!etch::detail::parameter_of(g, p.id) || !is_floating(p.element()))
-            g.fail(text{} << optimizer << ": takes floating parameters, not " << name_of(p.element()) << ' '
-                          << etch::detail::described(g, p.id));
+            g.fail(text{} << optimizer << ": takes floating parameters, not "
+                          << name_of(p.element()) << ' ' << etch::detail::described(g, p.id));
         else if (!(p.of() == d.of()))
-            g.fail(text{} << optimizer << ": the gradient of " << etch::detail::described(g, p.id) << ", "
-                          << name_of(p.element()) << ' ' << shape_text(g, p.of()) << ", is " << name_of(d.element())
-                          << ' ' << shape_text(g, d.of()));
+            g.fail(text{} << optimizer << ": the gradient of " << etch::detail::described(g, p.id)
+                          << ", " << name_of(p.element()) << ' ' << shape_text(g, p.of()) << ", is "
+                          << name_of(d.element()) << ' ' << shape_text(g, d.of()));
         if (g.failed()) return {};
         result.push_back(rules.clip_value > 0 ? clip(d, -rules.clip_value, rules.clip_value) : d);
     }
@@ -87,7 +89,9 @@ constexpr expr_list prepared(graph& g, std::string_view optimizer, std::span<con
 /// Names made while it lives are whole: a stored name has its prefix already.
 class without_prefix {
 public:
-    constexpr explicit without_prefix(graph& graph_in) : g(graph_in) { kept.characters.swap(g.prefix.characters); }
+    constexpr explicit without_prefix(graph& graph_in) : g(graph_in) {
+        kept.characters.swap(g.prefix.characters);
+    }
     constexpr ~without_prefix() { kept.characters.swap(g.prefix.characters); }
     without_prefix(const without_prefix&) = delete;
     without_prefix& operator=(const without_prefix&) = delete;
@@ -101,7 +105,8 @@ private:
 constexpr expr slot(expr parameter, std::string_view optimizer, std::string_view name) {
     graph& g = *parameter.g;
     text full;
-    full << g.name(etch::detail::parameter_of(g, parameter.id)->name) << '/' << optimizer << '/' << name;
+    full << g.name(etch::detail::parameter_of(g, parameter.id)->name) << '/' << optimizer << '/'
+         << name;
     without_prefix whole(g);
     return etch::detail::new_parameter(g, full.view(), parameter.of(), initial_value{}, false);
 }
@@ -114,7 +119,8 @@ constexpr expr step(graph& g, std::string_view optimizer) {
     full << g.prefix.view() << name.view();
     type count{dtype::int64, 0, {}};
     for (const auto& p : g.parameters)
-        if (!p.trainable && p.update >= 0 && g.name(p.name) == full.view() && g.type_of(p.value) == count)
+        if (!p.trainable && p.update >= 0 && g.name(p.name) == full.view() &&
+            g.type_of(p.value) == count)
             return {&g, p.update};
     expr before = etch::detail::new_parameter(g, name.view(), count, initial_value{}, false);
     expr now = before.valid() ? before + 1 : before;
@@ -135,7 +141,8 @@ constexpr expr rate_in(graph& g, std::string_view optimizer, const learning_rate
     return cast(r, d);
 }
 
-constexpr void check_fraction(graph& g, std::string_view optimizer, std::string_view name, double x) {
+constexpr void check_fraction(graph& g, std::string_view optimizer, std::string_view name,
+                              double x) {
     if (!(x >= 0 && x < 1)) g.fail(text{} << optimizer << ": " << name << " must lie in [0, 1)");
 }
 
@@ -163,7 +170,8 @@ constexpr void adam_updates(graph& g, std::string_view optimizer, std::span<cons
                             const expr_list& gradients, const adam_numbers& n) {
     check_fraction(g, optimizer, "beta1", n.beta1);
     check_fraction(g, optimizer, "beta2", n.beta2);
-    if (!(n.decoupled_decay >= 0)) g.fail(text{} << optimizer << ": weight_decay must not be negative");
+    if (!(n.decoupled_decay >= 0))
+        g.fail(text{} << optimizer << ": weight_decay must not be negative");
     if (g.failed() || gradients.empty()) return;
     expr t = step(g, optimizer), rate{}, size{}, spread{};
     for (std::size_t i = 0; i < gradients.size() && t.valid(); ++i) {
@@ -175,7 +183,8 @@ constexpr void adam_updates(graph& g, std::string_view optimizer, std::span<cons
             spread = 1 / sqrt(one_minus_power(t, n.beta2, p.element()));
         }
         expr m = slot(p, optimizer, "m"), v = slot(p, optimizer, "v");
-        expr m_now = n.beta1 * m + (1 - n.beta1) * d, v_now = n.beta2 * v + (1 - n.beta2) * square(d);
+        expr m_now = n.beta1 * m + (1 - n.beta1) * d,
+             v_now = n.beta2 * v + (1 - n.beta2) * square(d);
         expr from = n.decoupled_decay > 0 ? p - n.decoupled_decay * rate * p : p;
         g.update(m, m_now);
         g.update(v, v_now);
@@ -190,10 +199,12 @@ struct sgd {
     learning_rate rate = 0.01;
     double weight_decay = 0, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, std::span<const expr> parameters, std::span<const expr> gradients,
+    constexpr void operator()(graph& g, std::span<const expr> parameters,
+                              std::span<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
-        auto d = detail::prepared(g, "sgd", parameters, gradients, {clip_value, clip_norm, weight_decay});
+        auto d = detail::prepared(g, "sgd", parameters, gradients,
+                                  {clip_value, clip_norm, weight_decay});
         for (std::size_t i = 0; i < d.size(); ++i) {
             expr p = parameters[i];
             g.update(p, p - detail::rate_in(g, "sgd", rate, p.element()) * d[i]);
@@ -207,10 +218,12 @@ struct momentum {
     learning_rate rate = 0.01;
     double momentum = 0.9, weight_decay = 0, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, std::span<const expr> parameters, std::span<const expr> gradients,
+    constexpr void operator()(graph& g, std::span<const expr> parameters,
+                              std::span<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
-        auto d = detail::prepared(g, "momentum", parameters, gradients, {clip_value, clip_norm, weight_decay});
+        auto d = detail::prepared(g, "momentum", parameters, gradients,
+                                  {clip_value, clip_norm, weight_decay});
         for (std::size_t i = 0; i < d.size() && !g.failed(); ++i) {
             expr p = parameters[i], v = detail::slot(p, "momentum", "v");
             expr now = momentum * v - detail::rate_in(g, "momentum", rate, p.element()) * d[i];
@@ -228,13 +241,16 @@ struct nesterov {
     learning_rate rate = 0.01;
     double momentum = 0.9, weight_decay = 0, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, std::span<const expr> parameters, std::span<const expr> gradients,
+    constexpr void operator()(graph& g, std::span<const expr> parameters,
+                              std::span<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
-        auto d = detail::prepared(g, "nesterov", parameters, gradients, {clip_value, clip_norm, weight_decay});
+        auto d = detail::prepared(g, "nesterov", parameters, gradients,
+                                  {clip_value, clip_norm, weight_decay});
         for (std::size_t i = 0; i < d.size() && !g.failed(); ++i) {
             expr p = parameters[i], v = detail::slot(p, "nesterov", "v");
-            expr step = detail::rate_in(g, "nesterov", rate, p.element()) * d[i], now = momentum * v - step;
+            expr step = detail::rate_in(g, "nesterov", rate, p.element()) * d[i],
+                 now = momentum * v - step;
             g.update(v, now);
             g.update(p, p + (momentum * now - step));
         }
@@ -250,10 +266,12 @@ struct adam {
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
     double weight_decay = 0, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, std::span<const expr> parameters, std::span<const expr> gradients,
+    constexpr void operator()(graph& g, std::span<const expr> parameters,
+                              std::span<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
-        auto d = detail::prepared(g, "adam", parameters, gradients, {clip_value, clip_norm, weight_decay});
+        auto d = detail::prepared(g, "adam", parameters, gradients,
+                                  {clip_value, clip_norm, weight_decay});
         detail::adam_updates(g, "adam", parameters, d, {rate, beta1, beta2, epsilon, 0});
     }
 };
@@ -265,11 +283,13 @@ struct adamw {
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
     double weight_decay = 0.01, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, std::span<const expr> parameters, std::span<const expr> gradients,
+    constexpr void operator()(graph& g, std::span<const expr> parameters,
+                              std::span<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
         auto d = detail::prepared(g, "adamw", parameters, gradients, {clip_value, clip_norm, 0});
-        detail::adam_updates(g, "adamw", parameters, d, {rate, beta1, beta2, epsilon, weight_decay});
+        detail::adam_updates(g, "adamw", parameters, d,
+                             {rate, beta1, beta2, epsilon, weight_decay});
     }
 };
 
@@ -280,16 +300,19 @@ struct rmsprop {
     double decay = 0.9, epsilon = 1e-8;
     double weight_decay = 0, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, std::span<const expr> parameters, std::span<const expr> gradients,
+    constexpr void operator()(graph& g, std::span<const expr> parameters,
+                              std::span<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
         detail::check_fraction(g, "rmsprop", "decay", decay);
-        auto d = detail::prepared(g, "rmsprop", parameters, gradients, {clip_value, clip_norm, weight_decay});
+        auto d = detail::prepared(g, "rmsprop", parameters, gradients,
+                                  {clip_value, clip_norm, weight_decay});
         for (std::size_t i = 0; i < d.size() && !g.failed(); ++i) {
             expr p = parameters[i], s = detail::slot(p, "rmsprop", "s");
             expr now = decay * s + (1 - decay) * square(d[i]);
             g.update(s, now);
-            g.update(p, p - detail::rate_in(g, "rmsprop", rate, p.element()) * d[i] / (sqrt(now) + epsilon));
+            g.update(p, p - detail::rate_in(g, "rmsprop", rate, p.element()) * d[i] /
+                                (sqrt(now) + epsilon));
         }
     }
 };
@@ -301,15 +324,18 @@ struct adagrad {
     double epsilon = 1e-10;
     double weight_decay = 0, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, std::span<const expr> parameters, std::span<const expr> gradients,
+    constexpr void operator()(graph& g, std::span<const expr> parameters,
+                              std::span<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
-        auto d = detail::prepared(g, "adagrad", parameters, gradients, {clip_value, clip_norm, weight_decay});
+        auto d = detail::prepared(g, "adagrad", parameters, gradients,
+                                  {clip_value, clip_norm, weight_decay});
         for (std::size_t i = 0; i < d.size() && !g.failed(); ++i) {
             expr p = parameters[i], s = detail::slot(p, "adagrad", "s");
             expr now = s + square(d[i]);
             g.update(s, now);
-            g.update(p, p - detail::rate_in(g, "adagrad", rate, p.element()) * d[i] / (sqrt(now) + epsilon));
+            g.update(p, p - detail::rate_in(g, "adagrad", rate, p.element()) * d[i] /
+                                (sqrt(now) + epsilon));
         }
     }
 };

@@ -38,17 +38,21 @@ constexpr expr contract(expr a, expr b) {
         result.push_back({&g, t[i]});
     }
     expr x = reshape(a, {dim(&g, m), dim(&g, k)}), y = reshape(b, {dim(&g, k), dim(&g, n)});
-    if (is_floating(s.element)) y = apply<dot_row>({x, y});
-    else y = sum(expand_dims(x, -1) * y, -2);  // as in matmul
+    if (is_floating(s.element))
+        y = apply<dot_row>({x, y});
+    else
+        y = sum(expand_dims(x, -1) * y, -2);  // as in matmul
     return reshape(y, std::span<const dim>(result));
 }
-constexpr expr no_join(graph& g, std::string_view op, const type& s, const type& t, extent k, extent l) {
-    g.fail(text{} << op << ": " << shape_text(g, s) << " and " << shape_text(g, t) << " do not join: "
-                  << extent_text(g, k) << " is not " << extent_text(g, l));
+constexpr expr no_join(graph& g, std::string_view op, const type& s, const type& t, extent k,
+                       extent l) {
+    g.fail(text{} << op << ": " << shape_text(g, s) << " and " << shape_text(g, t)
+                  << " do not join: " << extent_text(g, k) << " is not " << extent_text(g, l));
     return poison(&g);
 }
 /// One dtype for both factors, shapes untouched.
-constexpr bool join_dtypes(std::string_view op, const operand& a, const operand& b, expr& x, expr& y) {
+constexpr bool join_dtypes(std::string_view op, const operand& a, const operand& b, expr& x,
+                           expr& y) {
     x = tensor(a, op, b.g);
     y = tensor(b, op, a.g);
     if (!x.valid() || !y.valid()) return false;
@@ -59,11 +63,15 @@ constexpr bool join_dtypes(std::string_view op, const operand& a, const operand&
     }
     if (x.element() != y.element()) {
         if (is_floating(x.element()) && is_floating(y.element())) {
-            g.fail(text{} << op << ": float32 and float64 do not mix: write cast<double>(x) or cast<float>(x)");
+            g.fail(text{}
+                   << op
+                   << ": float32 and float64 do not mix: write cast<double>(x) or cast<float>(x)");
             return false;
         }
         if (is_integer(x.element()) && is_integer(y.element())) {
-            g.fail(text{} << op << ": int32 and int64 do not mix: write cast<std::int64_t>(x) or cast<std::int32_t>(x)");
+            g.fail(text{} << op
+                          << ": int32 and int64 do not mix: write cast<std::int64_t>(x) or "
+                             "cast<std::int32_t>(x)");
             return false;
         }
         auto rank = [](dtype d) { return is_floating(d) ? 2 : is_integer(d) ? 1 : 0; };
@@ -91,8 +99,11 @@ constexpr expr matmul(const operand& a, const operand& b) {
     }
     extent k = s[s.rank - 1], l = t.rank == 1 ? t[0] : t[t.rank - 2];
     if (!(k == l)) return detail::no_join(g, "matmul", s, t, k, l);
-    if (!is_floating(s.element)) {  // no library multiplies integer matrices: a sum of products, fused
-        expr p = t.rank == 1 ? x * y : s.rank == 1 ? expand_dims(x, -1) * y : expand_dims(x, -1) * expand_dims(y, -3);
+    if (!is_floating(
+            s.element)) {  // no library multiplies integer matrices: a sum of products, fused
+        expr p = t.rank == 1   ? x * y
+                 : s.rank == 1 ? expand_dims(x, -1) * y
+                               : expand_dims(x, -1) * expand_dims(y, -3);
         return sum(p, t.rank == 1 ? -1 : -2);
     }
     if (s.rank == 1) return squeeze(matmul(expand_dims(x, 0), y), t.rank == 1 ? axes(0) : axes(-2));
@@ -116,7 +127,9 @@ constexpr expr matmul(const operand& a, const operand& b) {
 constexpr expr dot(const operand& a, const operand& b) {
     graph& g = detail::graph_among("dot", {&a, &b});
     located here(&g, a.where);
-    auto rank = [](const operand& x) { return x.is_tensor() && x.id >= 0 ? x.g->type_of(x.id).rank : 0; };
+    auto rank = [](const operand& x) {
+        return x.is_tensor() && x.id >= 0 ? x.g->type_of(x.id).rank : 0;
+    };
     if (rank(a) == 0 || rank(b) == 0) return multiply(a, b);
     if (rank(b) <= 2) {
         expr x{a.g, a.id}, y{b.g, b.id};

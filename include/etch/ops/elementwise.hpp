@@ -64,7 +64,8 @@ struct sign_row : unary {
     static constexpr auto derivative(int, auto, auto x, auto) { return zeros_like(x); }
     static constexpr auto cpu(auto x) {
         using P = decltype(x);
-        return select(x > P(0), P(1), select(x < P(0), P(-1), x));  // 0, -0 and nan stay what they are
+        return select(x > P(0), P(1),
+                      select(x < P(0), P(-1), x));  // 0, -0 and nan stay what they are
     }
     static constexpr std::string_view cuda = "($0 > $t(0) ? $t(1) : $0 < $t(0) ? $t(-1) : $0)";
 };
@@ -121,15 +122,21 @@ struct subtract_row : binary {
     static constexpr auto cpu(auto a, auto b) { return a - b; }
     static constexpr std::string_view cuda = "$0 - $1";
 };
-constexpr expr subtract(const operand& a, const operand& b) { return detail::map<subtract_row>(a, b); }
+constexpr expr subtract(const operand& a, const operand& b) {
+    return detail::map<subtract_row>(a, b);
+}
 
 struct multiply_row : binary {
     static constexpr std::string_view name = "multiply";
-    static constexpr auto derivative(int k, auto dy, auto a, auto b, auto) { return dy * (k == 0 ? b : a); }
+    static constexpr auto derivative(int k, auto dy, auto a, auto b, auto) {
+        return dy * (k == 0 ? b : a);
+    }
     static constexpr auto cpu(auto a, auto b) { return a * b; }
     static constexpr std::string_view cuda = "$0 * $1";
 };
-constexpr expr multiply(const operand& a, const operand& b) { return detail::map<multiply_row>(a, b); }
+constexpr expr multiply(const operand& a, const operand& b) {
+    return detail::map<multiply_row>(a, b);
+}
 
 struct divide_row : binary {
     static constexpr std::string_view name = "divide";
@@ -149,12 +156,16 @@ struct floor_divide_row : binary {
     static constexpr std::string_view name = "floor_divide";
     static constexpr int cost = 3;
     static constexpr domain sample[3]{{-20, 20}, {1, 5}};
-    static constexpr auto derivative(int k, auto, auto a, auto b, auto) { return zeros_like(k == 0 ? a : b); }
+    static constexpr auto derivative(int k, auto, auto a, auto b, auto) {
+        return zeros_like(k == 0 ? a : b);
+    }
     static constexpr auto cpu(auto a, auto b) { return floor_divide(a, b); }
     static constexpr std::string_view cuda = "etch_floor_divide($0, $1)";
 };
 /// floor(a / b); integers stay integers, and division by an integer 0 gives 0.
-constexpr expr floor_divide(const operand& a, const operand& b) { return detail::map<floor_divide_row>(a, b); }
+constexpr expr floor_divide(const operand& a, const operand& b) {
+    return detail::map<floor_divide_row>(a, b);
+}
 
 struct remainder_row : binary {
     static constexpr std::string_view name = "remainder";
@@ -167,7 +178,9 @@ struct remainder_row : binary {
     static constexpr std::string_view cuda = "etch_remainder($0, $1)";
 };
 /// a - b * floor(a / b): the result has b's sign, as in NumPy; by an integer 0 it is 0.
-constexpr expr remainder(const operand& a, const operand& b) { return detail::map<remainder_row>(a, b); }
+constexpr expr remainder(const operand& a, const operand& b) {
+    return detail::map<remainder_row>(a, b);
+}
 
 struct power_row : binary {
     static constexpr std::string_view name = "power";
@@ -196,7 +209,9 @@ struct maximum_row : binary {
     static constexpr std::string_view cuda = "($0 > $1 || $0 != $0 ? $0 : $1)";
 };
 /// The larger; nan where one is nan. At a tie half of the derivative goes to each.
-constexpr expr maximum(const operand& a, const operand& b) { return detail::map<maximum_row>(a, b); }
+constexpr expr maximum(const operand& a, const operand& b) {
+    return detail::map<maximum_row>(a, b);
+}
 
 struct minimum_row : binary {
     static constexpr std::string_view name = "minimum";
@@ -207,7 +222,9 @@ struct minimum_row : binary {
     static constexpr std::string_view cuda = "($0 < $1 || $0 != $0 ? $0 : $1)";
 };
 /// The smaller; nan where one is nan. At a tie half of the derivative goes to each.
-constexpr expr minimum(const operand& a, const operand& b) { return detail::map<minimum_row>(a, b); }
+constexpr expr minimum(const operand& a, const operand& b) {
+    return detail::map<minimum_row>(a, b);
+}
 
 // ---- transcendental functions ---------------------------------------------------------------------------------------
 
@@ -301,7 +318,8 @@ struct softplus_row : unary {
         using P = decltype(x);
         return select(x > P(0), x, select(x <= P(0), P(0), x)) + log1p(exp(-abs(x)));
     }
-    static constexpr std::string_view cuda = "($0 > $t(0) ? $0 : $0 <= $t(0) ? $t(0) : $0) + log1p$f(exp$f(-fabs$f($0)))";
+    static constexpr std::string_view cuda =
+        "($0 > $t(0) ? $0 : $0 <= $t(0) ? $t(0) : $0) + log1p$f(exp$f(-fabs$f($0)))";
 };
 /// log(1 + exp(x)), without overflow.
 constexpr expr softplus(const operand& x) { return detail::map<softplus_row>(x); }
@@ -332,9 +350,10 @@ struct erf_row : unary {
 constexpr expr erf(const operand& x) { return detail::map<erf_row>(x); }
 
 using elementwise_rows =
-    rows<identity_row, stop_gradient_row, negative_row, abs_row, sign_row, floor_row, reciprocal_row, square_row,
-         sqrt_row, add_row, subtract_row, multiply_row, divide_row, floor_divide_row, remainder_row, power_row,
-         maximum_row, minimum_row, exp_row, expm1_row, log_row, log1p_row, sin_row, cos_row, tanh_row, sigmoid_row,
-         softplus_row, relu_row, erf_row>;
+    rows<identity_row, stop_gradient_row, negative_row, abs_row, sign_row, floor_row,
+         reciprocal_row, square_row, sqrt_row, add_row, subtract_row, multiply_row, divide_row,
+         floor_divide_row, remainder_row, power_row, maximum_row, minimum_row, exp_row, expm1_row,
+         log_row, log1p_row, sin_row, cos_row, tanh_row, sigmoid_row, softplus_row, relu_row,
+         erf_row>;
 
 }  // namespace etch

@@ -6,11 +6,14 @@
 
 namespace etch {
 
-struct checked_index_row : binary {  // operands: index and extent; {1 where negative indices count from the end}
+struct checked_index_row
+    : binary {  // operands: index and extent; {1 where negative indices count from the end}
     static constexpr std::string_view name = "checked_index";
     static constexpr accepts takes = accepts::integer;
     static constexpr bool cuts = true;
-    static constexpr auto cpu(auto i, auto n) { return select(i < decltype(i)(0), i + n, i); }  // and the check
+    static constexpr auto cpu(auto i, auto n) {
+        return select(i < decltype(i)(0), i + n, i);
+    }  // and the check
     static constexpr std::string_view cuda = "etch_checked_index($0, $1, $e)";
 };
 
@@ -41,7 +44,8 @@ struct take_along_axis_row : any_row {  // {axis}
     }
     template <class E> static constexpr E derivative(const pullback<E>& p);
 };
-struct scatter_add_row : any_row {  // operands: updates, indices; {axis, extent}: the transpose of take
+struct scatter_add_row
+    : any_row {  // operands: updates, indices; {axis, extent}: the transpose of take
     static constexpr std::string_view name = "scatter_add";
     static constexpr int arity = 2;
     static constexpr op_class kind = op_class::opaque;
@@ -106,7 +110,8 @@ constexpr expr take(const operand& x, const operand& indices, int axis = 0) {
     int a = detail::normalize_axis(*t.g, "take", axis, t.rank());
     if (a < 0) return detail::poison(t.g);
     if (t.rank() - 1 + i.rank() > max_rank) {
-        t.g->fail(text{} << "take: a result of rank " << t.rank() - 1 + i.rank() << "; the most is " << max_rank);
+        t.g->fail(text{} << "take: a result of rank " << t.rank() - 1 + i.rank() << "; the most is "
+                         << max_rank);
         return detail::poison(t.g);
     }
     std::int64_t attributes[] = {a};
@@ -115,7 +120,8 @@ constexpr expr take(const operand& x, const operand& indices, int axis = 0) {
 /// x[..., indices[..., j, ...], ...] along an axis: indices and x agree on every other axis.
 constexpr expr take_along_axis(const operand& x, const operand& indices, int axis) {
     located here(x);
-    expr t = detail::tensor(x, "take_along_axis", indices.g), i = detail::tensor(indices, "take_along_axis", x.g);
+    expr t = detail::tensor(x, "take_along_axis", indices.g),
+         i = detail::tensor(indices, "take_along_axis", x.g);
     if (!t.valid() || !i.valid()) return detail::poison(t.g);
     graph& g = *t.g;
     int a = detail::normalize_axis(g, "take_along_axis", axis, t.rank());
@@ -123,12 +129,13 @@ constexpr expr take_along_axis(const operand& x, const operand& indices, int axi
     bool same = t.rank() == i.rank();
     for (int k = 0; same && k < t.rank(); ++k) same = k == a || t.of()[k] == i.of()[k];
     if (!same) {
-        g.fail(text{} << "take_along_axis: " << shape_text(g, t.of()) << " and indices " << shape_text(g, i.of())
-                      << " differ on an axis other than " << a);
+        g.fail(text{} << "take_along_axis: " << shape_text(g, t.of()) << " and indices "
+                      << shape_text(g, i.of()) << " differ on an axis other than " << a);
         return detail::poison(&g);
     }
     std::int64_t attributes[] = {a};
-    return apply<take_along_axis_row>({t, detail::checked("take_along_axis", i, t.size(a), true)}, attributes);
+    return apply<take_along_axis_row>({t, detail::checked("take_along_axis", i, t.size(a), true)},
+                                      attributes);
 }
 
 /// 0, 1, 2 ... along an axis of the given shape.

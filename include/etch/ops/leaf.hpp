@@ -37,7 +37,8 @@ struct input_row : leaf {  // {type..., index of the input}
 struct parameter_row : leaf {  // {type..., index of the parameter}
     static constexpr std::string_view name = "parameter";
 };
-struct placeholder_row : leaf {  // {type..., ordinal}: stands for a loop's slice or carry, or for a seed of jvp
+struct placeholder_row
+    : leaf {  // {type..., ordinal}: stands for a loop's slice or carry, or for a seed of jvp
     static constexpr std::string_view name = "placeholder";
 };
 struct constant_row : leaf {  // {type..., elements...}
@@ -91,6 +92,7 @@ constexpr expr full_like(expr x, double number) {
 constexpr expr zeros_like(expr x) { return full_like(x, 0); }
 constexpr expr ones_like(expr x) { return full_like(x, 1); }
 
-using leaf_rows = rows<input_row, parameter_row, placeholder_row, constant_row, extent_value_row, iota_row>;
+using leaf_rows =
+    rows<input_row, parameter_row, placeholder_row, constant_row, extent_value_row, iota_row>;
 
 }  // namespace etch

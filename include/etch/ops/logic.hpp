@@ -38,13 +38,21 @@ struct not_equal_row : comparison {
     static constexpr std::string_view cuda = "$0 != $1";
 };
 constexpr expr less(const operand& a, const operand& b) { return detail::map<less_row>(a, b); }
-constexpr expr less_equal(const operand& a, const operand& b) { return detail::map<less_equal_row>(a, b); }
-constexpr expr greater(const operand& a, const operand& b) { return detail::map<greater_row>(a, b); }
-constexpr expr greater_equal(const operand& a, const operand& b) { return detail::map<greater_equal_row>(a, b); }
+constexpr expr less_equal(const operand& a, const operand& b) {
+    return detail::map<less_equal_row>(a, b);
+}
+constexpr expr greater(const operand& a, const operand& b) {
+    return detail::map<greater_row>(a, b);
+}
+constexpr expr greater_equal(const operand& a, const operand& b) {
+    return detail::map<greater_equal_row>(a, b);
+}
 /// Elementwise ==, as bool.
 constexpr expr equal(const operand& a, const operand& b) { return detail::map<equal_row>(a, b); }
 /// Elementwise !=, as bool; true where one is nan.
-constexpr expr not_equal(const operand& a, const operand& b) { return detail::map<not_equal_row>(a, b); }
+constexpr expr not_equal(const operand& a, const operand& b) {
+    return detail::map<not_equal_row>(a, b);
+}
 
 struct logical : binary {
     static constexpr accepts takes = accepts::boolean;
@@ -66,8 +74,12 @@ struct logical_not_row : logical {
     static constexpr auto cpu(auto a) { return !a; }
     static constexpr std::string_view cuda = "!$0";
 };
-constexpr expr logical_and(const operand& a, const operand& b) { return detail::map<logical_and_row>(a, b); }
-constexpr expr logical_or(const operand& a, const operand& b) { return detail::map<logical_or_row>(a, b); }
+constexpr expr logical_and(const operand& a, const operand& b) {
+    return detail::map<logical_and_row>(a, b);
+}
+constexpr expr logical_or(const operand& a, const operand& b) {
+    return detail::map<logical_or_row>(a, b);
+}
 constexpr expr logical_not(const operand& a) { return detail::map<logical_not_row>(a); }
 
 struct where_row : any_row {
@@ -87,7 +99,8 @@ constexpr expr where(const operand& condition, const operand& a, const operand& 
     located here(&g, condition.where);
     if (!detail::tensor(condition, "where", &g).valid()) return detail::poison(&g);
     if (!is_boolean(g.type_of(condition.id).element)) {
-        g.fail(text{} << "where: the condition is bool, not " << name_of(g.type_of(condition.id).element));
+        g.fail(text{} << "where: the condition is bool, not "
+                      << name_of(g.type_of(condition.id).element));
         return detail::poison(&g);
     }
     detail::promoted p;
@@ -95,8 +108,9 @@ constexpr expr where(const operand& condition, const operand& a, const operand& 
         p = detail::promote("where", accepts::any, {&a, &b});
         if (p.failed) return detail::poison(&g);
     } else {
-        dtype d = a.what == operand::kind::integral && b.what == operand::kind::integral ? dtype::int32
-                                                                                            : dtype::float32;
+        dtype d = a.what == operand::kind::integral && b.what == operand::kind::integral
+                      ? dtype::int32
+                      : dtype::float32;
         p.x[0] = detail::materialize(g, a, d);
         p.x[1] = detail::materialize(g, b, d);
     }
@@ -104,8 +118,8 @@ constexpr expr where(const operand& condition, const operand& a, const operand& 
     type shapes[] = {g.type_of(condition.id), p.x[0].of(), p.x[1].of()};
     type shape = detail::common_shape(g, "where", shapes, failed);
     if (failed) return detail::poison(&g);
-    return apply<where_row>({detail::broadcast({&g, condition.id}, shape), detail::broadcast(p.x[0], shape),
-                             detail::broadcast(p.x[1], shape)});
+    return apply<where_row>({detail::broadcast({&g, condition.id}, shape),
+                             detail::broadcast(p.x[0], shape), detail::broadcast(p.x[1], shape)});
 }
 
 struct cast_row : any_row {  // attributes: the dtype
@@ -118,7 +132,9 @@ struct cast_row : any_row {  // attributes: the dtype
         return t;
     }
     static constexpr auto derivative(int, auto dy, auto x, auto) { return cast(dy, x.element()); }
-    static constexpr auto cpu(auto x) { return x; }  // the conversion is made where the result is stored
+    static constexpr auto cpu(auto x) {
+        return x;
+    }  // the conversion is made where the result is stored
     static constexpr std::string_view cuda = "$r($0)";
 };
 constexpr expr cast(const operand& x, dtype d) {
@@ -130,7 +146,8 @@ constexpr expr cast(const operand& x, dtype d) {
     return apply<cast_row>(*x.g, id, a);
 }
 
-using logic_rows = rows<less_row, less_equal_row, greater_row, greater_equal_row, equal_row, not_equal_row,
-                        logical_and_row, logical_or_row, logical_not_row, where_row, cast_row>;
+using logic_rows =
+    rows<less_row, less_equal_row, greater_row, greater_equal_row, equal_row, not_equal_row,
+         logical_and_row, logical_or_row, logical_not_row, where_row, cast_row>;
 
 }  // namespace etch

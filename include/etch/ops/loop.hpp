@@ -20,7 +20,9 @@ struct loop_view {
     constexpr int stacks() const { return static_cast<int>(words[5]); }
     constexpr int captured() const { return static_cast<int>(words[6]); }
     static constexpr int header = 7;
-    constexpr int at(int i) const { return static_cast<int>(words[static_cast<std::size_t>(header + i)]); }
+    constexpr int at(int i) const {
+        return static_cast<int>(words[static_cast<std::size_t>(header + i)]);
+    }
     constexpr int slice(int i) const { return at(i); }
     constexpr int carry(int i) const { return at(sequences() + i); }
     constexpr int next(int i) const { return at(sequences() + carries() + i); }
@@ -37,7 +39,8 @@ struct scan_row : any_row {
         return l.carries() ? i.g.type_of(l.carry(0)) : type{};
     }
     template <class E> static constexpr E derivative(const pullback<E>& p) {
-        return p.dy();  // never asked: passes/derivative.hpp has the rule, which answers for all operands at once
+        return p
+            .dy();  // never asked: passes/derivative.hpp has the rule, which answers for all operands at once
     }
 };
 
@@ -72,13 +75,19 @@ constexpr std::vector<int> captured_values(const graph& g, int loop, std::span<c
 }
 
 /// Appends a scan whose body is written already. `slices` and `carries` are placeholders of the loop.
-constexpr expr make_scan(graph& g, int loop, bool reverse, extent steps, std::span<const int> sequences,
-                         std::span<const int> first, std::span<const int> slices, std::span<const int> carries,
+constexpr expr make_scan(graph& g, int loop, bool reverse, extent steps,
+                         std::span<const int> sequences, std::span<const int> first,
+                         std::span<const int> slices, std::span<const int> carries,
                          std::span<const int> next, std::span<const int> stacked) {
     std::vector<int> body(next.begin(), next.end());
     body.insert(body.end(), stacked.begin(), stacked.end());
     auto captured = captured_values(g, loop, body);
-    words a{loop, reverse ? 1 : 0, steps.code, std::ssize(sequences), std::ssize(first), std::ssize(stacked),
+    words a{loop,
+            reverse ? 1 : 0,
+            steps.code,
+            std::ssize(sequences),
+            std::ssize(first),
+            std::ssize(stacked),
             std::ssize(captured)};
     for (int v : slices) a.push_back(v);
     for (int v : carries) a.push_back(v);
@@ -98,7 +107,8 @@ constexpr expr make_scan(graph& g, int loop, bool reverse, extent steps, std::sp
         g.fail(text{} << "scan: nothing is carried");
         return poison(&g);
     }
-    return {&g, g.append(op_of<scan_row>(), operands, a, results, g.loop_parents[static_cast<std::size_t>(loop)])};
+    return {&g, g.append(op_of<scan_row>(), operands, a, results,
+                         g.loop_parents[static_cast<std::size_t>(loop)])};
 }
 }  // namespace detail
 
@@ -113,7 +123,8 @@ template <class Step>
 constexpr scan_result scan(Step step, const operand& sequence, const operand& first,
                            std::source_location where = std::source_location::current()) {
     located here(sequence.g ? sequence.g : first.g, where);
-    expr xs = detail::tensor(sequence, "scan", first.g), c0 = detail::tensor(first, "scan", sequence.g);
+    expr xs = detail::tensor(sequence, "scan", first.g),
+         c0 = detail::tensor(first, "scan", sequence.g);
     graph& g = *xs.g;
     if (!xs.valid() || !c0.valid()) return {detail::poison(&g), detail::poison(&g)};
     type t = xs.of();
@@ -131,14 +142,16 @@ constexpr scan_result scan(Step step, const operand& sequence, const operand& fi
     g.open_loop = outer;
     if (!detail::tensor(next, "scan", &g).valid()) return {detail::poison(&g), detail::poison(&g)};
     if (!(next.of() == c0.of())) {
-        g.fail(text{} << "scan: the step gives " << name_of(next.element()) << ' ' << shape_text(g, next.of())
-                      << " for a carried " << name_of(c0.element()) << ' ' << shape_text(g, c0.of()));
+        g.fail(text{} << "scan: the step gives " << name_of(next.element()) << ' '
+                      << shape_text(g, next.of()) << " for a carried " << name_of(c0.element())
+                      << ' ' << shape_text(g, c0.of()));
         return {detail::poison(&g), detail::poison(&g)};
     }
     // The values before each step are stacked too: the derivative reads them, and where none does they are dropped.
-    int sequences[] = {xs.id}, firsts[] = {c0.id}, slices[] = {x.id}, carries[] = {c.id}, nexts[] = {next.id},
-        stacked[] = {next.id, c.id};
-    expr r = detail::make_scan(g, loop, false, t[0], sequences, firsts, slices, carries, nexts, stacked);
+    int sequences[] = {xs.id}, firsts[] = {c0.id}, slices[] = {x.id}, carries[] = {c.id},
+        nexts[] = {next.id}, stacked[] = {next.id, c.id};
+    expr r =
+        detail::make_scan(g, loop, false, t[0], sequences, firsts, slices, carries, nexts, stacked);
     if (!r.valid()) return {r, r};
     return {r, {&g, r.id + 1}};
 }

@@ -31,7 +31,8 @@ constexpr expr reshape(const operand& x, std::span<const dim> shape) {
     extent known{1};
     int open = -1;
     if (shape.size() > max_rank) {
-        g.fail(text{} << "reshape: a tensor of rank " << shape.size() << "; the most is " << max_rank);
+        g.fail(text{} << "reshape: a tensor of rank " << shape.size() << "; the most is "
+                      << max_rank);
         return detail::poison(&g);
     }
     for (const auto& e : shape) {
@@ -62,8 +63,8 @@ constexpr expr reshape(const operand& x, std::span<const dim> shape) {
         }
         to[open] = g.intern(*rest);
     } else if (!(known == total)) {
-        g.fail(text{} << "reshape: " << shape_text(g, from) << " has " << extent_text(g, total) << " elements, "
-                      << shape_text(g, to) << " has " << extent_text(g, known));
+        g.fail(text{} << "reshape: " << shape_text(g, from) << " has " << extent_text(g, total)
+                      << " elements, " << shape_text(g, to) << " has " << extent_text(g, known));
         return detail::poison(&g);
     }
     if (from.same_shape(to)) return {&g, x.id};
@@ -131,8 +132,9 @@ constexpr expr concatenate(const expr_list& list, int axis,
         bool same = t.rank == first.rank;
         for (int i = 0; same && i < t.rank; ++i) same = i == a || t[i] == first[i];
         if (!same || t.element != first.element) {
-            g.fail(text{} << "concatenate: " << name_of(first.element) << ' ' << shape_text(g, first) << " and "
-                          << name_of(t.element) << ' ' << shape_text(g, t) << " do not join along axis " << a);
+            g.fail(text{} << "concatenate: " << name_of(first.element) << ' '
+                          << shape_text(g, first) << " and " << name_of(t.element) << ' '
+                          << shape_text(g, t) << " do not join along axis " << a);
             return detail::poison(&g);
         }
     }
@@ -141,14 +143,15 @@ constexpr expr concatenate(const expr_list& list, int axis,
     return apply<concatenate_row>(g, ids, attributes);
 }
 /// Tensors of one shape, joined along a new axis.
-constexpr expr stack(const expr_list& list, int axis, std::source_location where = std::source_location::current()) {
+constexpr expr stack(const expr_list& list, int axis,
+                     std::source_location where = std::source_location::current()) {
     located here(&detail::graph_of("stack", list), where);
     expr_list expanded;
     for (expr x : list) expanded.push_back(x.valid() ? expand_dims(x, axis) : x);
     return concatenate(expanded, axis, where);
 }
 
-using movement_rows = rows<transpose_row, expand_dims_row, squeeze_row, broadcast_to_row, slice_row, pad_row,
-                           reshape_row, concatenate_row>;
+using movement_rows = rows<transpose_row, expand_dims_row, squeeze_row, broadcast_to_row, slice_row,
+                           pad_row, reshape_row, concatenate_row>;
 
 }  // namespace etch

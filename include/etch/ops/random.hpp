@@ -23,7 +23,9 @@ constexpr expr random_key(graph& g);  // in expr/model.hpp: it is a parameter
 
 constexpr expr draw(graph& g, std::span<const dim> shape, dtype d) {
     type t = shape_from(g, "random", d, shape);
-    if (!is_floating(d)) g.fail(text{} << "random: numbers of dtype " << name_of(d) << ": draw floating ones and cast");
+    if (!is_floating(d))
+        g.fail(text{} << "random: numbers of dtype " << name_of(d)
+                      << ": draw floating ones and cast");
     expr key = random_key(g);
     if (g.failed() || !key.valid()) return poison(&g);
     auto a = type_words(t);
@@ -31,7 +33,8 @@ constexpr expr draw(graph& g, std::span<const dim> shape, dtype d) {
     int id[] = {key.id};
     expr x = apply<random_row>(g, id, a);
     if (g.open_loop >= 0) {
-        g.fail(text{} << "random: a draw inside of a scan is not supported yet: draw all steps before it");
+        g.fail(text{}
+               << "random: a draw inside of a scan is not supported yet: draw all steps before it");
         return poison(&g);
     }
     return x;
@@ -40,27 +43,31 @@ constexpr expr draw(graph& g, std::span<const dim> shape, dtype d) {
 
 /// Uniform numbers in [low, high): 24 random bits of a float32, 53 of a float64.
 constexpr expr uniform(graph& g, std::span<const dim> shape, double low = 0, double high = 1,
-                       dtype d = dtype::float32, std::source_location where = std::source_location::current()) {
+                       dtype d = dtype::float32,
+                       std::source_location where = std::source_location::current()) {
     located here(&g, where);
     expr u = detail::draw(g, shape, d);
     if (!u.valid() || (low == 0 && high == 1)) return u;
     return low + (high - low) * u;
 }
 constexpr expr uniform(graph& g, std::initializer_list<dim> shape, double low = 0, double high = 1,
-                       dtype d = dtype::float32, std::source_location where = std::source_location::current()) {
+                       dtype d = dtype::float32,
+                       std::source_location where = std::source_location::current()) {
     return uniform(g, std::span<const dim>(shape.begin(), shape.size()), low, high, d, where);
 }
 
 /// Normal numbers: mean + deviation * sqrt(-2 log(1 - u)) cos(2 pi v), of two draws u, v (Box and Muller, 1958).
 constexpr expr normal(graph& g, std::span<const dim> shape, double mean = 0, double deviation = 1,
-                      dtype d = dtype::float32, std::source_location where = std::source_location::current()) {
+                      dtype d = dtype::float32,
+                      std::source_location where = std::source_location::current()) {
     located here(&g, where);
     expr u = detail::draw(g, shape, d), v = detail::draw(g, shape, d);
     if (!u.valid() || !v.valid()) return u;
     return mean + deviation * (sqrt(-2 * log(1 - u)) * cos(6.283185307179586 * v));
 }
-constexpr expr normal(graph& g, std::initializer_list<dim> shape, double mean = 0, double deviation = 1,
-                      dtype d = dtype::float32, std::source_location where = std::source_location::current()) {
+constexpr expr normal(graph& g, std::initializer_list<dim> shape, double mean = 0,
+                      double deviation = 1, dtype d = dtype::float32,
+                      std::source_location where = std::source_location::current()) {
     return normal(g, std::span<const dim>(shape.begin(), shape.size()), mean, deviation, d, where);
 }
 

@@ -34,7 +34,9 @@ struct sum_row : reduction {
     template <class T> static constexpr T neutral() { return T(0); }
     static constexpr auto combine(auto a, auto b) { return a + b; }
     static constexpr std::string_view cuda = "$0 + $1";
-    template <class E> static constexpr E derivative(const pullback<E>& p) { return spread(p, p.dy()); }
+    template <class E> static constexpr E derivative(const pullback<E>& p) {
+        return spread(p, p.dy());
+    }
 };
 struct product_row : reduction {
     static constexpr std::string_view name = "prod";
@@ -47,11 +49,14 @@ struct product_row : reduction {
         // the other one (0, but not its derivative) times that; else 0.
         E x = p.operand(0), zero = equal(x, 0), filled = where(zero, 1, x);
         std::vector<int> list;
-        for (int i = 0; i < p.attribute_count(); ++i) list.push_back(static_cast<int>(p.attribute(i)));
+        for (int i = 0; i < p.attribute_count(); ++i)
+            list.push_back(static_cast<int>(p.attribute(i)));
         const axes which(list);
-        E nonzero = spread(p, prod(filled, which)), zeros = spread(p, sum(cast(zero, x.element()), which));
+        E nonzero = spread(p, prod(filled, which)),
+          zeros = spread(p, sum(cast(zero, x.element()), which));
         E other_zero = spread(p, sum(where(zero, x, 0), which)) - x;
-        E at_zero = where(equal(zeros, 1), nonzero, where(equal(zeros, 2), nonzero * other_zero, 0));
+        E at_zero =
+            where(equal(zeros, 1), nonzero, where(equal(zeros, 2), nonzero * other_zero, 0));
         return spread(p, p.dy()) * where(zero, at_zero, spread(p, p.result()) / filled);
     }
 };
@@ -59,15 +64,18 @@ struct extremum : reduction {
     template <class E> static constexpr E derivative(const pullback<E>& p) {
         E x = p.operand(0), chosen = cast(equal(x, spread(p, p.result())), x.element());
         std::vector<int> list;
-        for (int i = 0; i < p.attribute_count(); ++i) list.push_back(static_cast<int>(p.attribute(i)));
+        for (int i = 0; i < p.attribute_count(); ++i)
+            list.push_back(static_cast<int>(p.attribute(i)));
         return chosen * spread(p, p.dy() / sum(chosen, axes(list)));
     }
 };
 struct max_row : extremum {
     static constexpr std::string_view name = "max";
     template <class T> static constexpr T neutral() {
-        if constexpr (std::numeric_limits<T>::has_infinity) return -std::numeric_limits<T>::infinity();
-        else return std::numeric_limits<T>::lowest();
+        if constexpr (std::numeric_limits<T>::has_infinity)
+            return -std::numeric_limits<T>::infinity();
+        else
+            return std::numeric_limits<T>::lowest();
     }
     static constexpr auto combine(auto a, auto b) { return maximum_row::cpu(a, b); }
     static constexpr std::string_view cuda = maximum_row::cuda;
@@ -75,8 +83,10 @@ struct max_row : extremum {
 struct min_row : extremum {
     static constexpr std::string_view name = "min";
     template <class T> static constexpr T neutral() {
-        if constexpr (std::numeric_limits<T>::has_infinity) return std::numeric_limits<T>::infinity();
-        else return std::numeric_limits<T>::max();
+        if constexpr (std::numeric_limits<T>::has_infinity)
+            return std::numeric_limits<T>::infinity();
+        else
+            return std::numeric_limits<T>::max();
     }
     static constexpr auto combine(auto a, auto b) { return minimum_row::cpu(a, b); }
     static constexpr std::string_view cuda = minimum_row::cuda;
@@ -91,18 +101,21 @@ struct argmax_row : reduction {  // keeps the index beside the value: back ends 
     }
     template <class T> static constexpr T neutral() { return max_row::neutral<T>(); }
     static constexpr auto combine(auto a, auto b) { return maximum_row::cpu(a, b); }
-    static constexpr std::string_view cuda = "($1 > $0 || ($1 != $1 && $0 == $0))";  // whether the new one wins
+    static constexpr std::string_view cuda =
+        "($1 > $0 || ($1 != $1 && $0 == $0))";  // whether the new one wins
     template <class E> static constexpr E derivative(const pullback<E>& p) { return p.dy(); }
 };
 
 namespace detail {
-template <class Row> constexpr expr reduce(expr x, const axes& which, bool keep, bool needs_one = false) {
+template <class Row>
+constexpr expr reduce(expr x, const axes& which, bool keep, bool needs_one = false) {
     graph& g = *x.g;
     if (!x.valid()) return x;
     type t = x.of();
     auto sorted = normalize_axes(g, Row::name, which, t.rank);
     if (g.failed()) return poison(&g);
-    if (sorted.empty()) return Row::name == argmax_row::name ? cast(zeros_like(x), dtype::int32) : x;
+    if (sorted.empty())
+        return Row::name == argmax_row::name ? cast(zeros_like(x), dtype::int32) : x;
     words a(sorted.begin(), sorted.end());
     if (needs_one)
         for (int axis : sorted) {
@@ -114,7 +127,9 @@ template <class Row> constexpr expr reduce(expr x, const axes& which, bool keep,
     expr r = view<Row>(x, a);
     return keep ? expand_dims(r, axes(sorted)) : r;
 }
-constexpr expr countable(expr x) { return x.valid() && is_boolean(x.element()) ? cast(x, dtype::int32) : x; }
+constexpr expr countable(expr x) {
+    return x.valid() && is_boolean(x.element()) ? cast(x, dtype::int32) : x;
+}
 }  // namespace detail
 
 /// Sum over axes (all, where none are named). bool is counted as int32; other dtypes stay. Of nothing it is 0.
@@ -156,7 +171,8 @@ constexpr expr min(const operand& x, const axes& which, keepdims_flag) {
 /// int32 index of the first largest element along an axis, the last where none is named.
 constexpr expr argmax(const operand& x, int axis = -1) {
     located here(x);
-    return detail::reduce<argmax_row>(detail::countable(detail::tensor(x, "argmax")), axis, false, true);
+    return detail::reduce<argmax_row>(detail::countable(detail::tensor(x, "argmax")), axis, false,
+                                      true);
 }
 /// int32 index of the first smallest element along an axis, the last where none is named.
 constexpr expr argmin(const operand& x, int axis = -1) {
@@ -183,8 +199,12 @@ constexpr expr mean(const operand& x, const axes& which, bool keep) {
 }
 }  // namespace detail
 /// Arithmetic mean over axes; of bool and integers it is float32, of nothing nan.
-constexpr expr mean(const operand& x, const axes& which = {}) { return detail::mean(x, which, false); }
-constexpr expr mean(const operand& x, const axes& which, keepdims_flag) { return detail::mean(x, which, true); }
+constexpr expr mean(const operand& x, const axes& which = {}) {
+    return detail::mean(x, which, false);
+}
+constexpr expr mean(const operand& x, const axes& which, keepdims_flag) {
+    return detail::mean(x, which, true);
+}
 
 using reduction_rows = rows<sum_row, product_row, max_row, min_row, argmax_row>;
 

@@ -16,8 +16,8 @@ enum class op_class : std::uint8_t {
     reduction,    // one operand, attributes = the axes that go, sorted
     view,         // the result's elements are elements of the operand at affine indices
     gather,       // the result's elements are elements of operand 0 at indices that operand 1 holds
-    counter,      // the result depends on the index of the element alone, and on scalars: iota, random
-    opaque        // a step of its own: dot, concatenate, pad, scatter, reshape, scan
+    counter,  // the result depends on the index of the element alone, and on scalars: iota, random
+    opaque    // a step of its own: dot, concatenate, pad, scatter, reshape, scan
 };
 /// What operands an elementwise op takes. Integers and bool join float32 where only floating is taken.
 enum class accepts : std::uint8_t { floating, number, boolean, integer, any };
@@ -36,8 +36,12 @@ struct inference {
     std::span<const std::int64_t> attributes;
     bool failed = false;
 
-    constexpr const type& operand(int i) const { return g.type_of(operands[static_cast<std::size_t>(i)]); }
-    constexpr std::int64_t attribute(int i) const { return attributes[static_cast<std::size_t>(i)]; }
+    constexpr const type& operand(int i) const {
+        return g.type_of(operands[static_cast<std::size_t>(i)]);
+    }
+    constexpr std::int64_t attribute(int i) const {
+        return attributes[static_cast<std::size_t>(i)];
+    }
     constexpr type fail(const text& sentence) {
         failed = true;
         g.fail(sentence);
@@ -49,18 +53,23 @@ struct inference {
 template <class E> struct pullback {
     graph& g;
     int node;
-    int k;               // the operand that is asked for
+    int k;                            // the operand that is asked for
     std::span<const int> cotangents;  // per result, -1 where nothing depends on it
 
     constexpr E operand(int i) const {
-        return {&g, g.operands(g.nodes[static_cast<std::size_t>(node)])[static_cast<std::size_t>(i)]};
+        return {&g,
+                g.operands(g.nodes[static_cast<std::size_t>(node)])[static_cast<std::size_t>(i)]};
     }
-    constexpr E result(int r = 0) const { return {&g, g.nodes[static_cast<std::size_t>(node)].results.first + r}; }
+    constexpr E result(int r = 0) const {
+        return {&g, g.nodes[static_cast<std::size_t>(node)].results.first + r};
+    }
     constexpr E dy(int r = 0) const { return {&g, cotangents[static_cast<std::size_t>(r)]}; }
     constexpr std::int64_t attribute(int i) const {
         return g.attributes(g.nodes[static_cast<std::size_t>(node)])[static_cast<std::size_t>(i)];
     }
-    constexpr int attribute_count() const { return g.nodes[static_cast<std::size_t>(node)].attributes.count; }
+    constexpr int attribute_count() const {
+        return g.nodes[static_cast<std::size_t>(node)].attributes.count;
+    }
 };
 
 /// One row as the passes see it.
@@ -71,7 +80,7 @@ struct op_row {
     accepts takes;
     gives result;
     bool cuts;  // no derivative flows through it
-    int cost;   // scalar operations of one element, roughly; recomputing is weighed against storing with it
+    int cost;  // scalar operations of one element, roughly; recomputing is weighed against storing with it
     domain sample[3];
     std::string_view cuda;
     type (*infer)(inference&);
@@ -107,9 +116,11 @@ template <class... Row> struct rows {};
 // ---- defined in ops/table.hpp, once all rows are known ----------------------------------------------------------
 /// Appends Row's op to the graph, by the row's own shape rule; a poisoned operand gives a poisoned result.
 template <class Row>
-constexpr expr apply(graph& g, std::span<const int> operands, std::span<const std::int64_t> attributes = {});
+constexpr expr apply(graph& g, std::span<const int> operands,
+                     std::span<const std::int64_t> attributes = {});
 template <class Row>
-constexpr expr apply(std::initializer_list<expr> operands, std::span<const std::int64_t> attributes = {});
+constexpr expr apply(std::initializer_list<expr> operands,
+                     std::span<const std::int64_t> attributes = {});
 
 template <class Row> constexpr op_id op_of();
 constexpr op_id op_of_constant();

@@ -44,7 +44,8 @@ struct slice_row : any_view {  // {start, step, length} for each axis; start and
     }
     template <class E> static constexpr E derivative(const pullback<E>& p);
 };
-struct pad_row : any_row {  // operands x and the fill, of rank 0; {start, step, length of the result} for each axis
+struct pad_row
+    : any_row {  // operands x and the fill, of rank 0; {start, step, length of the result} for each axis
     static constexpr std::string_view name = "pad";
     static constexpr int arity = 2;
     static constexpr op_class kind = op_class::opaque;
@@ -113,15 +114,20 @@ constexpr axis_slice resolve_slice(graph& g, int axis, extent size, const slice_
                  (r.stop.open || r.stop.at.size.is_static());
     if (fixed) {
         auto n = size.code;
-        auto clamp = [](std::int64_t x, std::int64_t lo, std::int64_t hi) { return x < lo ? lo : x > hi ? hi : x; };
-        auto number = [&](const range::bound& b) { return b.negative ? n - b.at.size.code : b.at.size.code; };
+        auto clamp = [](std::int64_t x, std::int64_t lo, std::int64_t hi) {
+            return x < lo ? lo : x > hi ? hi : x;
+        };
+        auto number = [&](const range::bound& b) {
+            return b.negative ? n - b.at.size.code : b.at.size.code;
+        };
         std::int64_t from = r.start.open ? (r.step > 0 ? 0 : n - 1)
                             : r.step > 0 ? clamp(number(r.start), 0, n)
                                          : clamp(number(r.start), -1, n - 1);
-        std::int64_t to = r.stop.open ? (r.step > 0 ? n : -1)
+        std::int64_t to = r.stop.open  ? (r.step > 0 ? n : -1)
                           : r.step > 0 ? clamp(number(r.stop), 0, n)
                                        : clamp(number(r.stop), -1, n - 1);
-        std::int64_t count = r.step > 0 ? (to - from + r.step - 1) / r.step : (from - to - r.step - 1) / -r.step;
+        std::int64_t count =
+            r.step > 0 ? (to - from + r.step - 1) / r.step : (from - to - r.step - 1) / -r.step;
         s.length = {count > 0 ? count : 0};
         s.start = {count > 0 ? from : 0};
         return s;
@@ -191,7 +197,8 @@ constexpr expr flip(const operand& x, const axes& which = {}) {
     return slice(x, std::span<const slice_item>(items));
 }
 /// `fill` put around x: {before, after} for each axis.
-constexpr expr pad(const operand& x, std::initializer_list<std::pair<dim, dim>> widths, const operand& fill = 0) {
+constexpr expr pad(const operand& x, std::initializer_list<std::pair<dim, dim>> widths,
+                   const operand& fill = 0) {
     located here(x);
     if (!detail::usable(x, "pad")) return detail::poison(x.g);
     graph& g = *x.g;

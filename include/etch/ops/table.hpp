@@ -17,41 +17,53 @@ template <class... A, class... B, class... Rest> struct join<rows<A...>, rows<B.
 };
 }  // namespace detail
 
-using all_rows = detail::join<leaf_rows, elementwise_rows, logic_rows, movement_rows, reduction_rows,
-                              contraction_rows, indexing_rows, random_rows, loop_rows>::type;
+using all_rows =
+    detail::join<leaf_rows, elementwise_rows, logic_rows, movement_rows, reduction_rows,
+                 contraction_rows, indexing_rows, random_rows, loop_rows>::type;
 
 namespace detail {
 template <class Row> constexpr type infer_type(inference& i) {
     if constexpr (requires { Row::infer(i); }) {
         return Row::infer(i);
     } else {
-        static_assert(Row::kind == op_class::elementwise, "only elementwise rows share one shape rule");
+        static_assert(Row::kind == op_class::elementwise,
+                      "only elementwise rows share one shape rule");
         type t = i.operand(0);
         if (Row::result == gives::boolean) t.element = dtype::boolean;
         return t;
     }
 }
 template <class Row> constexpr expr derivative_of(const pullback<expr>& p) {
-    if constexpr (Row::cuts) return p.dy();
-    else if constexpr (requires { Row::derivative(p); }) return Row::derivative(p);
-    else if constexpr (Row::arity == 1) return Row::derivative(p.k, p.dy(), p.operand(0), p.result());
+    if constexpr (Row::cuts)
+        return p.dy();
+    else if constexpr (requires { Row::derivative(p); })
+        return Row::derivative(p);
+    else if constexpr (Row::arity == 1)
+        return Row::derivative(p.k, p.dy(), p.operand(0), p.result());
     else if constexpr (Row::arity == 2)
         return Row::derivative(p.k, p.dy(), p.operand(0), p.operand(1), p.result());
-    else return Row::derivative(p.k, p.dy(), p.operand(0), p.operand(1), p.operand(2), p.result());
+    else
+        return Row::derivative(p.k, p.dy(), p.operand(0), p.operand(1), p.operand(2), p.result());
 }
 // Whether Row has a member of the name cpu, of whatever parameters: then the name is ambiguous beside another one.
-struct other_cpu { void cpu(); };
+struct other_cpu {
+    void cpu();
+};
 template <class Row> struct with_other_cpu : Row, other_cpu {};
 template <class Row> inline constexpr bool has_cpu = !requires { &with_other_cpu<Row>::cpu; };
 
 template <class Row> consteval op_row make_row() {
     static_assert(!Row::name.empty(), "a row has a name");
-    static_assert(Row::kind != op_class::elementwise || !Row::cuda.empty(), "an elementwise row has CUDA text");
-    static_assert(Row::kind != op_class::elementwise || has_cpu<Row>, "an elementwise row has CPU code");
-    return {Row::name,   Row::arity,     Row::kind,
-            Row::takes,  Row::result,    Row::cuts,
-            Row::cost,   {Row::sample[0], Row::sample[1], Row::sample[2]},
-            Row::cuda,   &infer_type<Row>, &derivative_of<Row>};
+    static_assert(Row::kind != op_class::elementwise || !Row::cuda.empty(),
+                  "an elementwise row has CUDA text");
+    static_assert(Row::kind != op_class::elementwise || has_cpu<Row>,
+                  "an elementwise row has CPU code");
+    return {Row::name,          Row::arity,
+            Row::kind,          Row::takes,
+            Row::result,        Row::cuts,
+            Row::cost,          {Row::sample[0], Row::sample[1], Row::sample[2]},
+            Row::cuda,          &infer_type<Row>,
+            &derivative_of<Row>};
 }
 template <class... Row> constexpr std::array<op_row, sizeof...(Row)> make_table(rows<Row...>) {
     return {make_row<Row>()...};
@@ -67,7 +79,8 @@ template <op_id number, class Row> struct numbered {};
 template <class Numbers, class... Row> struct numbering;
 template <std::size_t... i, class... Row>
 struct numbering<std::index_sequence<i...>, Row...> : numbered<static_cast<op_id>(i), Row>... {};
-template <class... Row> numbering<std::index_sequence_for<Row...>, Row...> number_rows(rows<Row...>);
+template <class... Row>
+numbering<std::index_sequence_for<Row...>, Row...> number_rows(rows<Row...>);
 template <op_id number, class Row> Row row_numbered(numbered<number, Row>);
 }  // namespace detail
 
@@ -76,12 +89,14 @@ inline constexpr std::array<op_row, op_count> op_table = detail::make_table(all_
 
 /// The row of a number, as a type: back ends take its code from it.
 template <op_id number>
-using row_type = decltype(detail::row_numbered<number>(decltype(detail::number_rows(all_rows{})){}));
+using row_type =
+    decltype(detail::row_numbered<number>(decltype(detail::number_rows(all_rows{})){}));
 
 /// The number of a row.
 template <class Row> constexpr op_id op_of() {
     constexpr op_id i = detail::index_in<Row>(all_rows{});
-    static_assert(i < op_count, "the row is not in the table: name it in the list at the end of its file");
+    static_assert(i < op_count,
+                  "the row is not in the table: name it in the list at the end of its file");
     return i;
 }
 constexpr op_id op_of_constant() { return op_of<constant_row>(); }
@@ -91,7 +106,8 @@ constexpr const op_row& row_of(op_id op) { return op_table[op]; }
 constexpr const op_row& row_of(const node& n) { return op_table[n.op]; }
 
 namespace detail {
-constexpr expr append(graph& g, op_id op, std::span<const int> operands, std::span<const std::int64_t> attributes) {
+constexpr expr append(graph& g, op_id op, std::span<const int> operands,
+                      std::span<const std::int64_t> attributes) {
     for (int v : operands)
         if (v < 0) return poison(&g);
     inference i{g, operands, attributes};
@@ -120,11 +136,13 @@ constexpr bool constant_number(const graph& g, int v, double& number) {
 }  // namespace detail
 
 template <class Row>
-constexpr expr apply(graph& g, std::span<const int> operands, std::span<const std::int64_t> attributes) {
+constexpr expr apply(graph& g, std::span<const int> operands,
+                     std::span<const std::int64_t> attributes) {
     return detail::append(g, op_of<Row>(), operands, attributes);
 }
 template <class Row>
-constexpr expr apply(std::initializer_list<expr> operands, std::span<const std::int64_t> attributes) {
+constexpr expr apply(std::initializer_list<expr> operands,
+                     std::span<const std::int64_t> attributes) {
     int ids[4]{};
     std::size_t n = 0;
     graph* g = nullptr;

@@ -16,7 +16,8 @@ constexpr int normalize_axis(graph& g, std::string_view op, int axis, int rank) 
     return -1;
 }
 /// The axes as a sorted list of numbers >= 0; empty with g.failed() on a mistake.
-constexpr std::vector<int> normalize_axes(graph& g, std::string_view op, const axes& which, int rank) {
+constexpr std::vector<int> normalize_axes(graph& g, std::string_view op, const axes& which,
+                                          int rank) {
     bool used[max_rank]{};
     for (int axis : which) {
         int a = normalize_axis(g, op, axis, rank);
@@ -118,8 +119,10 @@ struct squeeze_row : any_view {  // {axes of the operand that go, sorted}
         type t = i.operand(0), r{t.element, 0, {}};
         int next = 0, gone = static_cast<int>(i.attributes.size());
         for (int axis = 0; axis < t.rank; ++axis)
-            if (next < gone && i.attribute(next) == axis) ++next;
-            else r.push(t[axis]);
+            if (next < gone && i.attribute(next) == axis)
+                ++next;
+            else
+                r.push(t[axis]);
         return r;
     }
     template <class E> static constexpr E derivative(const pullback<E>& p) {
@@ -170,7 +173,8 @@ constexpr expr squeeze(const operand& x, const axes& which = {}) {
     return detail::view<squeeze_row>({&g, x.id}, a);
 }
 
-struct broadcast_to_row : any_view {  // {extents}; the operand has the same rank and 1 where they differ
+struct broadcast_to_row
+    : any_view {  // {extents}; the operand has the same rank and 1 where they differ
     static constexpr std::string_view name = "broadcast_to";
     static constexpr type infer(inference& i) {
         type t = i.operand(0);
@@ -191,7 +195,8 @@ constexpr type shape_from(graph& g, std::string_view op, dtype d, std::span<cons
     type t;
     t.element = d;
     if (shape.size() > max_rank) {
-        g.fail(text{} << op << ": a tensor of rank " << shape.size() << "; the most is " << max_rank);
+        g.fail(text{} << op << ": a tensor of rank " << shape.size() << "; the most is "
+                      << max_rank);
         return t;
     }
     for (const auto& e : shape) {
@@ -210,7 +215,8 @@ constexpr expr broadcast_to(const operand& x, std::span<const dim> shape) {
     type from = g.type_of(x.id), to = detail::shape_from(g, "broadcast_to", from.element, shape);
     if (g.failed()) return detail::poison(&g);
     for (int i = 1; i <= from.rank; ++i)
-        if (i > to.rank || (!(from[from.rank - i] == to[to.rank - i]) && from[from.rank - i].code != 1)) {
+        if (i > to.rank ||
+            (!(from[from.rank - i] == to[to.rank - i]) && from[from.rank - i].code != 1)) {
             g.fail(text{} << "broadcast_to: " << shape_text(g, from) << " does not broadcast to "
                           << shape_text(g, to));
             return detail::poison(&g);

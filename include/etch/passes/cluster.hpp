@@ -14,16 +14,18 @@ struct cluster {
     type space;
     unsigned reduced = 0;  // axes of a row
     int stage = 0;
-    int merged = -1;       // into this other cluster
+    int merged = -1;  // into this other cluster
     std::vector<int> members;
 };
 
 struct clustering : live_region {
     std::vector<int> cluster_of;  // by value, -1: of none
-    std::vector<axis_list> maps;  // of a member's axes (a reduction: its operand's) to the cluster's
+    std::vector<axis_list>
+        maps;  // of a member's axes (a reduction: its operand's) to the cluster's
     std::vector<cluster> clusters;
 
-    constexpr clustering(graph& graph_in, int loop, std::span<const int> roots, std::span<const int> updates)
+    constexpr clustering(graph& graph_in, int loop, std::span<const int> roots,
+                         std::span<const int> updates)
         : live_region(graph_in, loop, roots, updates),
           cluster_of(g.values.size(), -1),
           maps(g.values.size(), axis_list{}) {}
@@ -32,19 +34,22 @@ struct clustering : live_region {
         while (clusters[at_index(c)].merged >= 0) c = clusters[at_index(c)].merged;
         return c;
     }
-    constexpr int home(int v) const { return cluster_of[at_index(v)] < 0 ? -1 : root(cluster_of[at_index(v)]); }
+    constexpr int home(int v) const {
+        return cluster_of[at_index(v)] < 0 ? -1 : root(cluster_of[at_index(v)]);
+    }
 
     /// A reduction's own map, given its operand's.
-    constexpr axis_list without(const axis_list& map, const node& n,
-                                                        const type& operand) const {
+    constexpr axis_list without(const axis_list& map, const node& n, const type& operand) const {
         axis_list result{};
         for (auto& r : result) r = -1;
         std::size_t next = 0;
         int to = 0;
         auto a = g.attributes(n);
         for (int i = 0; i < operand.rank; ++i)
-            if (next < a.size() && a[next] == i) ++next;
-            else result[at_index(to++)] = map[at_index(i)];
+            if (next < a.size() && a[next] == i)
+                ++next;
+            else
+                result[at_index(to++)] = map[at_index(i)];
         return result;
     }
     static constexpr unsigned significant(const type& t) {
@@ -71,7 +76,8 @@ struct clustering : live_region {
         return mask == full || mask == 0 || (c.reduced != 0 && mask == (full & ~c.reduced));
     }
     /// The map of a value of type t, one of whose operands is member q of cluster c. False where it cannot be.
-    constexpr bool map_from(const cluster& c, const type& t, const source& q, axis_list& map) const {
+    constexpr bool map_from(const cluster& c, const type& t, const source& q,
+                            axis_list& map) const {
         const type& qt = g.type_of(q.value);
         const auto qm = own_map(q.value);
         for (auto& m : map) m = -1;
@@ -80,7 +86,8 @@ struct clustering : live_region {
         for (int i = 0; i < qt.rank; ++i) {
             const auto& s = q.map[i];
             if (qt[i].code == 1) continue;
-            if (s.axis < 0 || s.step != 1 || s.offset.code != 0 || !(t[s.axis] == qt[i])) return false;
+            if (s.axis < 0 || s.step != 1 || s.offset.code != 0 || !(t[s.axis] == qt[i]))
+                return false;
             map[at_index(s.axis)] = qm[at_index(i)];
             known[at_index(s.axis)] = true;
             used |= 1u << qm[at_index(i)];

@@ -42,7 +42,8 @@ constexpr std::vector<char> live_values(const graph& g) {
             loop_view l{g.attributes(n)};
             int r = v - n.results.first;
             if (r >= l.carries()) need(l.stacked(r - l.carries()));
-            char& seen = seen_scans[static_cast<std::size_t>(g.values[static_cast<std::size_t>(v)].node)];
+            char& seen =
+                seen_scans[static_cast<std::size_t>(g.values[static_cast<std::size_t>(v)].node)];
             if (seen) continue;
             seen = 1;
             auto operands = g.operands(n);
@@ -90,10 +91,13 @@ struct copier {
         operands.clear();
         results.clear();
         for (int u : from.operands(n)) operands.push_back(moved(u));
-        for (int r = 0; r < n.results.count; ++r) results.push_back(from.type_of(n.results.first + r));
+        for (int r = 0; r < n.results.count; ++r)
+            results.push_back(from.type_of(n.results.first + r));
         // Only a leaf can belong to a loop without an operand that does.
-        int first = to.append(n.op, operands, from.attributes(n), results, n.operands.count == 0 ? n.loop : -1);
-        for (int r = 0; r < n.results.count; ++r) now[static_cast<std::size_t>(n.results.first + r)] = first + r;
+        int first = to.append(n.op, operands, from.attributes(n), results,
+                              n.operands.count == 0 ? n.loop : -1);
+        for (int r = 0; r < n.results.count; ++r)
+            now[static_cast<std::size_t>(n.results.first + r)] = first + r;
     }
     /// Without the sequences and the stacks that nothing reads; what the body reads from outside is looked up anew.
     constexpr void copy_scan(const node& n) {

@@ -64,7 +64,8 @@ public:
         t << row_of(n).name;
         if (n.results.count > 1) t << '.' << g.result_index(v);
         attributes(t, n);
-        t << " %" << v << ' ' << name_of(g.type_of(v).element) << ' ' << shape_text(g, g.type_of(v)).view();
+        t << " %" << v << ' ' << name_of(g.type_of(v).element) << ' '
+          << shape_text(g, g.type_of(v)).view();
     }
     constexpr void where(text& t, int v) const {
         const node& n = g.node_of(v);
@@ -79,8 +80,10 @@ private:
         auto a = g.attributes(n);
         auto last = a.empty() ? std::size_t{0} : static_cast<std::size_t>(a.back());
         op_class kind = row_of(n).kind;
-        if (n.op == op_of<input_row>() && last < g.inputs.size()) t << ' ' << g.name(g.inputs[last].name);
-        if (n.op == op_of<parameter_row>() && last < g.parameters.size()) t << ' ' << g.name(g.parameters[last].name);
+        if (n.op == op_of<input_row>() && last < g.inputs.size())
+            t << ' ' << g.name(g.inputs[last].name);
+        if (n.op == op_of<parameter_row>() && last < g.parameters.size())
+            t << ' ' << g.name(g.parameters[last].name);
         if (n.op == op_of<constant_row>()) elements(t, n);
         if (n.op == op_of<extent_value_row>()) {
             t << ' ';
@@ -88,11 +91,12 @@ private:
         }
         if (n.op == op_of<random_row>()) t << " draw " << a.back();
         if (n.op == op_of<iota_row>()) t << " axis " << a.back();
-        if (n.op == op_of<concatenate_row>() || n.op == op_of<take_row>() || n.op == op_of<take_along_axis_row>() ||
-            n.op == op_of<scatter_add_row>() || n.op == op_of<scatter_add_along_axis_row>())
+        if (n.op == op_of<concatenate_row>() || n.op == op_of<take_row>() ||
+            n.op == op_of<take_along_axis_row>() || n.op == op_of<scatter_add_row>() ||
+            n.op == op_of<scatter_add_along_axis_row>())
             t << " axis " << a[0];
-        if (kind == op_class::reduction || n.op == op_of<transpose_row>() || n.op == op_of<expand_dims_row>() ||
-            n.op == op_of<squeeze_row>()) {
+        if (kind == op_class::reduction || n.op == op_of<transpose_row>() ||
+            n.op == op_of<expand_dims_row>() || n.op == op_of<squeeze_row>()) {
             t << " {";
             for (std::size_t i = 0; i < a.size(); ++i) t << (i > 0 ? ", " : "") << a[i];
             t << '}';
@@ -147,7 +151,8 @@ public:
             for (int i = 0; i < e.indent; ++i) t << "  ";
             label(e);
             const node& n = g.node_of(e.value);
-            char& seen = shown[static_cast<std::size_t>(g.values[static_cast<std::size_t>(e.value)].node)];
+            char& seen =
+                shown[static_cast<std::size_t>(g.values[static_cast<std::size_t>(e.value)].node)];
             if (seen && n.operands.count > 0) {
                 t << row_of(n).name;
                 if (n.results.count > 1) t << '.' << g.result_index(e.value);
@@ -198,8 +203,10 @@ private:
                 else
                     todo.push_back({u, indent, role::captured, 0});
             }
-            for (int c = 0; c < l.carries(); ++c) todo.push_back({l.next(c), indent, role::next, l.carry(c)});
-            for (int s = 0; s < l.stacks(); ++s) todo.push_back({l.stacked(s), indent, role::stacked, 0});
+            for (int c = 0; c < l.carries(); ++c)
+                todo.push_back({l.next(c), indent, role::next, l.carry(c)});
+            for (int s = 0; s < l.stacks(); ++s)
+                todo.push_back({l.stacked(s), indent, role::stacked, 0});
         } else {
             for (int u : operands) todo.push_back({u, indent, role::none, 0});
         }
@@ -225,7 +232,8 @@ constexpr void dot_text(text& t, const graph& g, std::span<const char> live) {
     for (int i = 0; i < std::ssize(g.nodes); ++i) {
         const node& n = g.nodes[static_cast<std::size_t>(i)];
         bool any = false;
-        for (int r = 0; r < n.results.count; ++r) any = any || live[static_cast<std::size_t>(n.results.first + r)];
+        for (int r = 0; r < n.results.count; ++r)
+            any = any || live[static_cast<std::size_t>(n.results.first + r)];
         if (!any) continue;
         text label;
         d.describe(label, n.results.first);
@@ -233,14 +241,16 @@ constexpr void dot_text(text& t, const graph& g, std::span<const char> live) {
         escape(t, label.view());
         t << '"';
         if (row_of(n).kind == op_class::leaf) t << ", style=rounded";
-        if (row_of(n).kind == op_class::reduction || row_of(n).kind == op_class::opaque) t << ", style=bold";
+        if (row_of(n).kind == op_class::reduction || row_of(n).kind == op_class::opaque)
+            t << ", style=bold";
         t << "];\n";
         for (int u : g.operands(n))
             if (live[static_cast<std::size_t>(u)])
                 t << "  n" << g.values[static_cast<std::size_t>(u)].node << " -> n" << i << ";\n";
         if (n.op != op_of<scan_row>()) continue;
         loop_view l{g.attributes(n)};
-        for (int k = l.sequences() + l.carries(); k < l.sequences() + 2 * l.carries() + l.stacks(); ++k)
+        for (int k = l.sequences() + l.carries(); k < l.sequences() + 2 * l.carries() + l.stacks();
+             ++k)
             if (live[static_cast<std::size_t>(l.at(k))])
                 t << "  n" << g.values[static_cast<std::size_t>(l.at(k))].node << " -> n" << i
                   << " [style=dashed];\n";
@@ -249,7 +259,8 @@ constexpr void dot_text(text& t, const graph& g, std::span<const char> live) {
         if (!live[static_cast<std::size_t>(o.value)]) continue;
         t << "  \"";
         escape(t, g.name(o.name));
-        t << "\" [shape=plaintext];\n  n" << g.values[static_cast<std::size_t>(o.value)].node << " -> \"";
+        t << "\" [shape=plaintext];\n  n" << g.values[static_cast<std::size_t>(o.value)].node
+          << " -> \"";
         escape(t, g.name(o.name));
         t << "\";\n";
     }
@@ -268,7 +279,8 @@ constexpr std::vector<char> needed_by(const graph& g, int root) {
         for (int u : g.operands(n)) todo.push_back(u);
         if (n.op != op_of<scan_row>()) continue;
         loop_view l{g.attributes(n)};
-        for (int k = 0; k < l.sequences() + 2 * l.carries() + l.stacks(); ++k) todo.push_back(l.at(k));
+        for (int k = 0; k < l.sequences() + 2 * l.carries() + l.stacks(); ++k)
+            todo.push_back(l.at(k));
     }
     return live;
 }
@@ -313,7 +325,8 @@ inline std::string debugprint(expr x) {
 }
 inline std::string debugprint(const graph& g) { return std::string(debugprint_text(g).view()); }
 inline std::string to_dot(expr x) {
-    return x.valid() ? std::string(dot_text(*x.g, x.id).view()) : std::string("digraph etch {\n}\n");
+    return x.valid() ? std::string(dot_text(*x.g, x.id).view())
+                     : std::string("digraph etch {\n}\n");
 }
 inline std::string to_dot(const graph& g) { return std::string(dot_text(g).view()); }
 

@@ -10,13 +10,16 @@ namespace etch {
 namespace detail {
 
 /// What a run of the pass needs to know of one loop's body: values outside of `loop` are independent there.
-constexpr bool within(const graph& g, const node& n, int loop) { return loop < 0 || inside(g, n.loop, loop); }
+constexpr bool within(const graph& g, const node& n, int loop) {
+    return loop < 0 || inside(g, n.loop, loop);
+}
 
 constexpr std::vector<int> scan_derivative(graph& g, int at, std::span<const int> dys);
 
 /// Cotangents of xs, given those of ys; -1 where no path leads. In a body, only its own nodes are differentiated.
-constexpr std::vector<int> propagate(graph& g, std::span<const int> ys, std::span<const int> cotangents,
-                                     std::span<const int> xs, int loop = -1) {
+constexpr std::vector<int> propagate(graph& g, std::span<const int> ys,
+                                     std::span<const int> cotangents, std::span<const int> xs,
+                                     int loop = -1) {
     int top = -1;
     for (int y : ys) top = y > top ? y : top;
     // After a call that appends, spans and references into the graph are stale: everything is looked up anew.
@@ -40,7 +43,8 @@ constexpr std::vector<int> propagate(graph& g, std::span<const int> ys, std::spa
         a = a < 0 ? dy.id : (expr{&g, a} + dy).id;
     };
     for (std::size_t i = 0; i < ys.size(); ++i)
-        if (depends[static_cast<std::size_t>(ys[i])] && cotangents[i] >= 0) accumulate(ys[i], {&g, cotangents[i]});
+        if (depends[static_cast<std::size_t>(ys[i])] && cotangents[i] >= 0)
+            accumulate(ys[i], {&g, cotangents[i]});
     for (int i = last; i >= 0 && !g.failed(); --i) {
         const node n = g.nodes[static_cast<std::size_t>(i)];
         if (n.operands.count == 0 || row_of(n).cuts || !within(g, n, loop)) continue;
@@ -63,7 +67,8 @@ constexpr std::vector<int> propagate(graph& g, std::span<const int> ys, std::spa
         }
         for (int k = 0; k < n.operands.count; ++k) {
             int u = g.operands(n)[static_cast<std::size_t>(k)];
-            if (!depends[static_cast<std::size_t>(u)] || !is_floating(g.type_of(u).element)) continue;
+            if (!depends[static_cast<std::size_t>(u)] || !is_floating(g.type_of(u).element))
+                continue;
             expr d = row_of(n).derivative(pullback<expr>{g, i, k, dys});
             if (d.valid()) accumulate(u, d);
         }
@@ -103,10 +108,12 @@ constexpr std::vector<int> scan_derivative(graph& g, int at, std::span<const int
         carries.push_back(placeholder(g, t, loop).id);
         return carries.back();
     };
-    for (int s = 0; s < l.sequences(); ++s) add_sequence(operands[static_cast<std::size_t>(s)], l.slice(s));
+    for (int s = 0; s < l.sequences(); ++s)
+        add_sequence(operands[static_cast<std::size_t>(s)], l.slice(s));
     for (int c = 0; c < l.carries(); ++c) {
         if (before[static_cast<std::size_t>(c)] < 0) {
-            g.fail(text{} << "scan: its derivative needs the carried values before each step, which are not stacked");
+            g.fail(text{} << "scan: its derivative needs the carried values before each step, "
+                             "which are not stacked");
             return std::vector<int>(operands.size(), -1);
         }
         add_sequence(before[static_cast<std::size_t>(c)], l.carry(c));
@@ -134,7 +141,8 @@ constexpr std::vector<int> scan_derivative(graph& g, int at, std::span<const int
     for (int i = 0; i < l.sequences(); ++i) xs.push_back(l.slice(i));
     for (int i = 0; i < l.carries(); ++i) xs.push_back(l.carry(i));
     int kept = l.sequences() + l.carries();
-    for (std::size_t k = static_cast<std::size_t>(kept); k < operands.size(); ++k) xs.push_back(operands[k]);
+    for (std::size_t k = static_cast<std::size_t>(kept); k < operands.size(); ++k)
+        xs.push_back(operands[k]);
     // A value that is stacked and a placeholder at once (the carries before a step) has its cotangent as it is.
     auto d = propagate(g, ys, cotangents, xs, loop);
     for (int c = 0; c < l.carries(); ++c) {
@@ -159,7 +167,8 @@ constexpr std::vector<int> scan_derivative(graph& g, int at, std::span<const int
         }
     stacked.insert(stacked.end(), carries.begin(), carries.end());  // for the next derivative
     if (carries.empty()) return result;
-    expr r = make_scan(g, loop, !l.reverse(), l.steps(), sequences, first, slices, carries, next, stacked);
+    expr r = make_scan(g, loop, !l.reverse(), l.steps(), sequences, first, slices, carries, next,
+                       stacked);
     int position = 0;
     for (int c = 0; c < l.carries(); ++c)
         if (dcarry[static_cast<std::size_t>(c)] >= 0)
@@ -193,8 +202,9 @@ constexpr text described(const graph& g, int v) {
     return t;
 }
 
-constexpr expr_list pull(std::string_view op, graph& g, std::span<const expr> ys, std::span<const expr> dys,
-                         std::span<const expr> xs, bool disconnected_is_zero) {
+constexpr expr_list pull(std::string_view op, graph& g, std::span<const expr> ys,
+                         std::span<const expr> dys, std::span<const expr> xs,
+                         bool disconnected_is_zero) {
     if (!check_wrt(op, g, xs)) return poisons(g, xs.size());
     std::vector<int> y, dy, x;
     for (expr e : ys) y.push_back(e.id);
@@ -215,7 +225,8 @@ constexpr expr_list pull(std::string_view op, graph& g, std::span<const expr> ys
     }
     return result;
 }
-constexpr expr_list gradient(const operand& y, std::span<const expr> xs, bool disconnected_is_zero) {
+constexpr expr_list gradient(const operand& y, std::span<const expr> xs,
+                             bool disconnected_is_zero) {
     graph* beside = xs.empty() ? nullptr : xs[0].g;
     located here(y.g ? y.g : beside, y.where);
     expr loss = tensor(y, "grad", beside);
@@ -227,25 +238,31 @@ constexpr expr_list gradient(const operand& y, std::span<const expr> xs, bool di
         return poisons(g, xs.size());
     }
     expr one = scalar(g, loss.element(), 1);
-    return pull("grad", g, std::span<const expr>(&loss, 1), std::span<const expr>(&one, 1), xs, disconnected_is_zero);
+    return pull("grad", g, std::span<const expr>(&loss, 1), std::span<const expr>(&one, 1), xs,
+                disconnected_is_zero);
 }
 }  // namespace detail
 
 /// d y / d x for a scalar y: one expression of x's shape. x is any floating expression that y was computed from. A path
 /// that does not exist is a mistake, unless etch::allow_disconnected asks for zeros.
-constexpr expr grad(const operand& y, expr x) { return detail::gradient(y, std::span<const expr>(&x, 1), false)[0]; }
+constexpr expr grad(const operand& y, expr x) {
+    return detail::gradient(y, std::span<const expr>(&x, 1), false)[0];
+}
 constexpr expr grad(const operand& y, expr x, allow_disconnected_flag) {
     return detail::gradient(y, std::span<const expr>(&x, 1), true)[0];
 }
 /// One derivative for each x.
-constexpr expr_list grad(const operand& y, const expr_list& xs) { return detail::gradient(y, xs, false); }
+constexpr expr_list grad(const operand& y, const expr_list& xs) {
+    return detail::gradient(y, xs, false);
+}
 constexpr expr_list grad(const operand& y, const expr_list& xs, allow_disconnected_flag) {
     return detail::gradient(y, xs, true);
 }
 constexpr expr_list grad(const operand& y, std::initializer_list<expr> xs) {
     return detail::gradient(y, {xs.begin(), xs.size()}, false);
 }
-constexpr expr_list grad(const operand& y, std::initializer_list<expr> xs, allow_disconnected_flag) {
+constexpr expr_list grad(const operand& y, std::initializer_list<expr> xs,
+                         allow_disconnected_flag) {
     return detail::gradient(y, {xs.begin(), xs.size()}, true);
 }
 
@@ -256,13 +273,16 @@ constexpr expr_list vjp(const expr_list& ys, const expr_list& xs, const expr_lis
     graph& g = detail::graph_of("vjp", ys);
     located here(&g, where);
     if (cotangents.size() != ys.size()) {
-        g.fail(text{} << "vjp: " << ys.size() << " results and " << cotangents.size() << " cotangents");
+        g.fail(text{} << "vjp: " << ys.size() << " results and " << cotangents.size()
+                      << " cotangents");
         return detail::poisons(g, xs.size());
     }
     for (std::size_t i = 0; i < ys.size(); ++i)
         if (ys[i].valid() && cotangents[i].valid() && !(ys[i].of() == cotangents[i].of())) {
-            g.fail(text{} << "vjp: the cotangent of " << name_of(ys[i].element()) << ' ' << shape_text(g, ys[i].of())
-                          << " has " << name_of(cotangents[i].element()) << ' ' << shape_text(g, cotangents[i].of()));
+            g.fail(text{} << "vjp: the cotangent of " << name_of(ys[i].element()) << ' '
+                          << shape_text(g, ys[i].of()) << " has "
+                          << name_of(cotangents[i].element()) << ' '
+                          << shape_text(g, cotangents[i].of()));
             return detail::poisons(g, xs.size());
         }
     return detail::pull("vjp", g, ys, cotangents, xs, true);
@@ -288,8 +308,9 @@ constexpr expr_list substitute(const expr_list& ys, std::span<const replacement>
     for (const auto& [old, fresh] : pairs) {
         if (!old.valid() || !fresh.valid()) return detail::poisons(g, ys.size());
         if (!(old.of() == fresh.of())) {
-            g.fail(text{} << "substitute: " << name_of(old.element()) << ' ' << shape_text(g, old.of())
-                          << " is replaced by " << name_of(fresh.element()) << ' ' << shape_text(g, fresh.of()));
+            g.fail(text{} << "substitute: " << name_of(old.element()) << ' '
+                          << shape_text(g, old.of()) << " is replaced by "
+                          << name_of(fresh.element()) << ' ' << shape_text(g, fresh.of()));
             return detail::poisons(g, ys.size());
         }
         if (old.id <= top) now[static_cast<std::size_t>(old.id)] = fresh.id;
@@ -303,7 +324,8 @@ constexpr expr_list substitute(const expr_list& ys, std::span<const replacement>
         detail::words attributes(g.attributes(n).begin(), g.attributes(n).end());
         if (n.op == op_of<scan_row>()) {
             loop_view l{attributes};
-            for (int k = l.sequences() + l.carries(); k < static_cast<int>(attributes.size()) - loop_view::header; ++k) {
+            for (int k = l.sequences() + l.carries();
+                 k < static_cast<int>(attributes.size()) - loop_view::header; ++k) {
                 auto& word = attributes[static_cast<std::size_t>(loop_view::header + k)];
                 changed = changed || moved(static_cast<int>(word));
                 word = now[static_cast<std::size_t>(word)];
@@ -313,7 +335,8 @@ constexpr expr_list substitute(const expr_list& ys, std::span<const replacement>
         if (!changed || replaced) continue;
         std::vector<int> operands;
         for (int u : g.operands(n)) operands.push_back(now[static_cast<std::size_t>(u)]);
-        if (n.op == op_of<scan_row>()) {  // what the body reads from outside may be other values now
+        if (n.op ==
+            op_of<scan_row>()) {  // what the body reads from outside may be other values now
             loop_view l{attributes};
             std::vector<int> body;
             for (int k = 0; k < l.carries(); ++k) body.push_back(l.next(k));
@@ -327,14 +350,16 @@ constexpr expr_list substitute(const expr_list& ys, std::span<const replacement>
         for (int r = 0; r < n.results.count; ++r) results.push_back(g.type_of(n.results.first + r));
         int fresh = g.append(n.op, operands, attributes, results, n.loop);
         for (int r = 0; r < n.results.count; ++r)
-            if (n.results.first + r <= top) now[static_cast<std::size_t>(n.results.first + r)] = fresh + r;
+            if (n.results.first + r <= top)
+                now[static_cast<std::size_t>(n.results.first + r)] = fresh + r;
     }
     expr_list result;
     for (expr y : ys) result.push_back({&g, now[static_cast<std::size_t>(y.id)]});
     return result;
 }
 constexpr expr substitute(const operand& y, std::initializer_list<replacement> pairs) {
-    expr_list ys{detail::tensor(y, "substitute", pairs.size() > 0 ? pairs.begin()->old.g : nullptr)};
+    expr_list ys{
+        detail::tensor(y, "substitute", pairs.size() > 0 ? pairs.begin()->old.g : nullptr)};
     return substitute(ys, std::span<const replacement>(pairs.begin(), pairs.size()), y.where)[0];
 }
 constexpr expr_list substitute(const expr_list& ys, std::initializer_list<replacement> pairs,
@@ -350,13 +375,15 @@ constexpr expr_list jvp(const expr_list& ys, const expr_list& xs, const expr_lis
     graph& g = detail::graph_of("jvp", xs);
     located here(&g, where);
     if (tangents.size() != xs.size()) {
-        g.fail(text{} << "jvp: " << xs.size() << " variables and " << tangents.size() << " tangents");
+        g.fail(text{} << "jvp: " << xs.size() << " variables and " << tangents.size()
+                      << " tangents");
         return detail::poisons(g, ys.size());
     }
     for (std::size_t i = 0; i < xs.size(); ++i)
         if (xs[i].valid() && tangents[i].valid() && !(xs[i].of() == tangents[i].of())) {
-            g.fail(text{} << "jvp: the tangent of " << name_of(xs[i].element()) << ' ' << shape_text(g, xs[i].of())
-                          << " has " << name_of(tangents[i].element()) << ' ' << shape_text(g, tangents[i].of()));
+            g.fail(text{} << "jvp: the tangent of " << name_of(xs[i].element()) << ' '
+                          << shape_text(g, xs[i].of()) << " has " << name_of(tangents[i].element())
+                          << ' ' << shape_text(g, tangents[i].of()));
             return detail::poisons(g, ys.size());
         }
     expr_list seeds;
@@ -379,7 +406,8 @@ constexpr expr_list Rop(const expr_list& ys, const expr_list& xs, const expr_lis
     return jvp(ys, xs, tangents, where);
 }
 /// sum over xs of (d2 y / dx dx') * v: one result per x.
-constexpr expr_list hessian_vector_product(const operand& y, const expr_list& xs, const expr_list& vs) {
+constexpr expr_list hessian_vector_product(const operand& y, const expr_list& xs,
+                                           const expr_list& vs) {
     located here(y);
     return jvp(detail::gradient(y, xs, true), xs, vs, y.where);
 }

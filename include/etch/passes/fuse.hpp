@@ -11,16 +11,17 @@ namespace etch {
 namespace detail {
 
 inline constexpr int last_stage = 1 << 20;  // of parameters' updates: all in one kernel at the end
-inline constexpr int cheap = 8;             // scalar operations that are rather computed twice than stored
-inline constexpr int most_passes = 16;      // over a row: as many as instruction::passes has bits
+inline constexpr int cheap = 8;  // scalar operations that are rather computed twice than stored
+inline constexpr int most_passes = 16;  // over a row: as many as instruction::passes has bits
 
 struct fusion : clustering {
-    std::vector<char> stored;       // values that must lie in memory
-    std::vector<char> final;        // only updates use them
+    std::vector<char> stored;  // values that must lie in memory
+    std::vector<char> final;   // only updates use them
     std::vector<int> stage_of, inline_cost, ready;
-    std::vector<int> pass_of;       // reductions of the own stage that must have been made before
+    std::vector<int> pass_of;  // reductions of the own stage that must have been made before
 
-    constexpr fusion(graph& graph_in, int loop, std::span<const int> roots, std::span<const int> updates)
+    constexpr fusion(graph& graph_in, int loop, std::span<const int> roots,
+                     std::span<const int> updates)
         : clustering(graph_in, loop, roots, updates),
           stored(g.values.size(), 0),
           final(g.values.size(), 0),
@@ -45,18 +46,22 @@ struct fusion : clustering {
                              !elsewhere[at_index(n.results.first)];
             if (n.results.count == 1) final[at_index(n.results.first)] = all_final;
             for (int u : g.operands(n)) {
-                if (!all_final) elsewhere[at_index(u)] = 1;
-                else if (own(u) && (kind(u) == op_class::elementwise || is_view(u))) final[at_index(u)] = 1;
+                if (!all_final)
+                    elsewhere[at_index(u)] = 1;
+                else if (own(u) && (kind(u) == op_class::elementwise || is_view(u)))
+                    final[at_index(u)] = 1;
             }
         }
     }
 
     /// Whether q may be computed again inside of a kernel at this stage.
     constexpr bool can_inline(int q, int stage, const type& user) const {
-        if (!computed(q) || kind(q) == op_class::reduction || ready[at_index(q)] > stage) return false;
+        if (!computed(q) || kind(q) == op_class::reduction || ready[at_index(q)] > stage)
+            return false;
         const type& t = g.type_of(q);
         if (t.rank == 0 || inline_cost[at_index(q)] <= cheap) return true;
-        return uses[at_index(q)] == 1 && significant(t) != 0 && g.type_of(q).rank == user.rank && t.same_shape(user);
+        return uses[at_index(q)] == 1 && significant(t) != 0 && g.type_of(q).rank == user.rank &&
+               t.same_shape(user);
     }
 
     // ---- one node after the other ---------------------------------------------------------------------------------
@@ -68,8 +73,10 @@ struct fusion : clustering {
             int stage = 1;
             for (int u : g.operands(n)) {
                 int b = base(u);
-                if (n.op == op_of<reshape_row>()) stage = own(b) ? stage_of[at_index(b)] : 0;
-                else if (own(b) && (computed(b) || opaque(b))) stage = std::max(stage, stage_of[at_index(b)] + 1);
+                if (n.op == op_of<reshape_row>())
+                    stage = own(b) ? stage_of[at_index(b)] : 0;
+                else if (own(b) && (computed(b) || opaque(b)))
+                    stage = std::max(stage, stage_of[at_index(b)] + 1);
             }
             for (int r = 0; r < n.results.count; ++r) {
                 stage_of[at_index(v + r)] = stage;
@@ -136,7 +143,8 @@ struct fusion : clustering {
         c.stage = stage;
         clusters.push_back(c);
         axis_list map{};
-        for (int i = 0; i < max_rank; ++i) map[at_index(i)] = i < space.rank ? static_cast<signed char>(i) : -1;
+        for (int i = 0; i < max_rank; ++i)
+            map[at_index(i)] = i < space.rank ? static_cast<signed char>(i) : -1;
         int id = static_cast<int>(clusters.size()) - 1;
         if (row_of(n).kind == op_class::reduction) {
             unsigned gone = 0;
@@ -146,10 +154,12 @@ struct fusion : clustering {
         }
         enter(id, v, map);
     }
-    constexpr bool try_join(const node& n, int v, std::span<const source> operands, int stage, const type& space) {
+    constexpr bool try_join(const node& n, int v, std::span<const source> operands, int stage,
+                            const type& space) {
         int best = -1;
         for (const auto& o : operands) {
-            if (!own(o.value) || !computed(o.value) || stage_of[at_index(o.value)] != stage) continue;
+            if (!own(o.value) || !computed(o.value) || stage_of[at_index(o.value)] != stage)
+                continue;
             int c = home(o.value);
             if (c < 0) continue;
             auto weight = [&](int i) {
@@ -164,19 +174,23 @@ struct fusion : clustering {
         unsigned reduced = 0;
         for (const auto& o : operands) {
             if (!own(o.value) || home(o.value) != best || found) continue;
-            found = map_from(clusters[at_index(best)], space, o, map) && accept(n, best, space, map, reduced);
+            found = map_from(clusters[at_index(best)], space, o, map) &&
+                    accept(n, best, space, map, reduced);
         }
         if (!found) return false;
         for (std::size_t k = 0; k < operands.size(); ++k) {
             const auto& o = operands[k];
-            if (!own(o.value) || !computed(o.value) || stage_of[at_index(o.value)] != stage) continue;
+            if (!own(o.value) || !computed(o.value) || stage_of[at_index(o.value)] != stage)
+                continue;
             if (row_of(n).kind == op_class::gather && k == 0) return false;
             int c = home(o.value);
             if (c == best) {
                 if (aligned(map, o) && usable_here(n, best, o.value, space, map, reduced)) continue;
             } else {
                 unsigned before = reduced;
-                if (usable_there(n, best, c, o.value, space, map, reduced) && absorb(best, c, o, map, reduced)) continue;
+                if (usable_there(n, best, c, o.value, space, map, reduced) &&
+                    absorb(best, c, o, map, reduced))
+                    continue;
                 reduced = before;
             }
             if (!can_inline(o.value, stage, space)) return false;
@@ -196,7 +210,8 @@ struct fusion : clustering {
         unsigned gone = 0;
         auto a = g.attributes(n);
         for (auto i : a)
-            if (space[static_cast<int>(i)].code != 1) gone |= 1u << map[at_index(static_cast<int>(i))];
+            if (space[static_cast<int>(i)].code != 1)
+                gone |= 1u << map[at_index(static_cast<int>(i))];
         if (mask == full) {
             if (gone == full || gone == c.reduced) return true;
             if (c.reduced != 0) return false;
@@ -211,8 +226,8 @@ struct fusion : clustering {
         return usable_there(n, id, id, q, space, map, reduced);
     }
     /// The same where q is a member of cluster `from`, which is to be taken into cluster `id`.
-    constexpr bool usable_there(const node& n, int id, int from, int q, const type& space, const axis_list& map,
-                                unsigned& reduced) const {
+    constexpr bool usable_there(const node& n, int id, int from, int q, const type& space,
+                                const axis_list& map, unsigned& reduced) const {
         const cluster& c = clusters[at_index(id)];
         if (!after(clusters[at_index(from)], q)) return true;
         bool at_end = mask_of(space, map) == 0;
@@ -220,7 +235,8 @@ struct fusion : clustering {
         unsigned full = significant(c.space);
         if (c.reduced != 0 || clusters[at_index(from)].reduced != 0 || reduced != 0) return false;
         std::int64_t points = 1;
-        for (int i = 0; i < c.space.rank; ++i) points *= c.space[i].is_static() ? c.space[i].code : 1 << 20;
+        for (int i = 0; i < c.space.rank; ++i)
+            points *= c.space[i].is_static() ? c.space[i].code : 1 << 20;
         if (points > 1 << 16) return false;
         reduced = full;
         return true;
@@ -265,7 +281,8 @@ struct fusion : clustering {
         cluster& c = clusters[at_index(into)];
         cluster& d = clusters[at_index(from)];
         unsigned reduced = c.reduced | reduced_now, moved = 0, full = significant(c.space);
-        if (significant(d.space) == 0 && full != 0) return false;  // a scalar is rather computed by each that needs it
+        if (significant(d.space) == 0 && full != 0)
+            return false;  // a scalar is rather computed by each that needs it
         for (int a = 0; a < d.space.rank; ++a)
             if (d.reduced >> a & 1) moved |= 1u << to[at_index(a)];
         if (moved && reduced && moved != reduced) return false;
@@ -287,7 +304,8 @@ struct fusion : clustering {
             if (!ended && mask == 0 && rows != full && significant(d.space) != 0) return false;
             if (kind(v) == op_class::reduction) {
                 const type& x = g.type_of(g.operands(g.node_of(v))[0]);
-                if (ended && significant(x) != 0 && significant(d.space) != full && count(significant(d.space)) != count(full))
+                if (ended && significant(x) != 0 && significant(d.space) != full &&
+                    count(significant(d.space)) != count(full))
                     return false;
             }
         }
@@ -312,8 +330,10 @@ struct fusion : clustering {
             for (std::size_t j = i + 1; j < clusters.size(); ++j) {
                 if (clusters[i].merged >= 0 || clusters[j].merged >= 0) continue;
                 const cluster &c = clusters[i], &d = clusters[j];
-                if (c.stage != d.stage || c.stage == last_stage || !c.space.same_shape(d.space)) continue;
-                if (significant(c.space) == 0 || (c.reduced && d.reduced && c.reduced != d.reduced)) continue;
+                if (c.stage != d.stage || c.stage == last_stage || !c.space.same_shape(d.space))
+                    continue;
+                if (significant(c.space) == 0 || (c.reduced && d.reduced && c.reduced != d.reduced))
+                    continue;
                 unsigned full = significant(c.space);
                 if ((c.reduced == full) != (d.reduced == full) && c.reduced != d.reduced) continue;
                 if (!share_data(c, d)) continue;
@@ -339,7 +359,8 @@ struct fusion : clustering {
     constexpr void choose_stored() {
         for (int i : order) {
             const node& n = node_at(i);
-            if (n.op == op_of<reshape_row>() || n.op == op_of<scan_row>() || n.op == op_of<dot_row>())
+            if (n.op == op_of<reshape_row>() || n.op == op_of<scan_row>() ||
+                n.op == op_of<dot_row>())
                 for (int u : g.operands(n)) stored[at_index(base(u))] = 1;
         }
     }
@@ -354,7 +375,8 @@ struct fusion : clustering {
         if (!recomputable || stored[at_index(q)]) return access::memory;
         const type& t = g.type_of(q);
         if (significant(t) == 0 && kind(q) == op_class::elementwise) return access::again;
-        return inline_cost[at_index(q)] <= cheap || uses[at_index(q)] == 1 ? access::again : access::memory;
+        return inline_cost[at_index(q)] <= cheap || uses[at_index(q)] == 1 ? access::again
+                                                                           : access::memory;
     }
 };
 

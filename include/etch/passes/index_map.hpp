@@ -46,14 +46,18 @@ constexpr index_map descend(graph& g, const node& n, const index_map& result) {
         std::size_t next = 0;
         int to = 0;
         for (int i = 0; i < from.rank + static_cast<int>(a.size()); ++i)
-            if (next < a.size() && a[next] == i) ++next;
-            else m[to++] = result[i];
+            if (next < a.size() && a[next] == i)
+                ++next;
+            else
+                m[to++] = result[i];
     } else if (n.op == op_of<squeeze_row>()) {
         std::size_t next = 0;
         int source = 0;
         for (int i = 0; i < from.rank; ++i)
-            if (next < a.size() && a[next] == i) ++next;
-            else m[i] = result[source++];
+            if (next < a.size() && a[next] == i)
+                ++next;
+            else
+                m[i] = result[source++];
     } else if (n.op == op_of<broadcast_to_row>()) {
         for (int i = 0; i < from.rank; ++i)
             if (from[i].code == a[at_index(i)]) m[i] = result[i];

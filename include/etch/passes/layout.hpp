@@ -39,7 +39,8 @@ constexpr layout arena_layout(const program_view& p, std::span<const std::int64_
             const storage& t = p.storages[detail::at(pieces[j].storage)];
             if (s.first <= t.last && t.first <= s.last) near.push_back(pieces[j]);
         }
-        std::sort(near.begin(), near.end(), [](const piece& a, const piece& b) { return a.offset < b.offset; });
+        std::sort(near.begin(), near.end(),
+                  [](const piece& a, const piece& b) { return a.offset < b.offset; });
         std::int64_t at = 0;
         for (const auto& n : near) {
             if (at + pieces[i].bytes <= n.offset) break;

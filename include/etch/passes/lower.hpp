@@ -12,7 +12,8 @@ namespace etch::detail {
 /// Writes the body of one kernel.
 class body_builder {
 public:
-    constexpr body_builder(region_storages& region, int cluster, int stage, const type& space, unsigned reduced)
+    constexpr body_builder(region_storages& region, int cluster, int stage, const type& space,
+                           unsigned reduced)
         : r(region), g(region.g), id(cluster), at_stage(stage), space_(space), rows(reduced) {
         code_.reserve(64);  // constant evaluation is slow at growing vectors
         lines.reserve(64);
@@ -33,15 +34,16 @@ public:
         if (n.op == op_of<extent_value_row>()) {
             slot s;
             s.offset = {g.attributes(n)[1]};
-            instruction i{.what = code::size, .element = g.type_of(b).element, .at = level::uniform};
+            instruction i{
+                .what = code::size, .element = g.type_of(b).element, .at = level::uniform};
             return known(b, {}, i, &s);
         }
         switch (r.f.access_of(b, id, at_stage)) {
-            case fusion::access::member:
-                if (here(b, mm)) return member(b);
-                break;  // read at another point than the one that is being computed: computed again for that
-            case fusion::access::memory: return load(b, mm);
-            case fusion::access::again: break;
+        case fusion::access::member:
+            if (here(b, mm)) return member(b);
+            break;  // read at another point than the one that is being computed: computed again for that
+        case fusion::access::memory: return load(b, mm);
+        case fusion::access::again: break;
         }
         if (int i = find(b, mm); i >= 0) return i;
         int i = emit(b, mm);
@@ -53,7 +55,9 @@ public:
         const type& t = g.type_of(v);
         const auto map = r.f.own_map(v);
         for (int i = 0; i < t.rank; ++i)
-            if (t[i].code != 1 && (m[i].axis != map[at(i)] || m[i].step != 1 || m[i].offset.code != 0)) return false;
+            if (t[i].code != 1 &&
+                (m[i].axis != map[at(i)] || m[i].step != 1 || m[i].offset.code != 0))
+                return false;
         return true;
     }
     /// The instruction of a member. Those that it needs come before, from a list: recursion would be as deep as the
@@ -79,14 +83,18 @@ public:
     constexpr void store(int i, int v, const index_map& m, int s) {
         slot to = place_of(g.type_of(v), m);
         to.storage = s;
-        instruction st{.what = code::store, .element = g.type_of(v).element, .at = std::max(level_of(to), code_[at(i)].at)};
+        instruction st{.what = code::store,
+                       .element = g.type_of(v).element,
+                       .at = std::max(level_of(to), code_[at(i)].at)};
         st.operands[0] = i;
         st.after = st.at == level::uniform && code_[at(i)].after;
         st.pass = code_[at(i)].pass;
         push(st, &to, v);
     }
     constexpr void store_at(int i, const slot& to, dtype element, int index, int v) {
-        instruction st{.what = index >= 0 ? code::store_add : code::store, .element = element, .at = level::point};
+        instruction st{.what = index >= 0 ? code::store_add : code::store,
+                       .element = element,
+                       .at = level::point};
         st.operands[0] = i;
         st.operands[1] = index;
         if (significant_axes() == 0) st.at = level::uniform;
@@ -96,7 +104,8 @@ public:
     constexpr int constant(dtype d, std::int64_t word) {
         for (int i : numbers)
             if (code_[at(i)].element == d && code_[at(i)].word == word) return i;
-        numbers.push_back(push({.what = code::number, .element = d, .at = level::uniform, .word = word}, nullptr, -1));
+        numbers.push_back(push(
+            {.what = code::number, .element = d, .at = level::uniform, .word = word}, nullptr, -1));
         return numbers.back();
     }
     /// Row-major strides of a type, seen through a map.
@@ -162,7 +171,8 @@ private:
         bool any = false;
         for (int k = n.operands.count; k-- > 0;) {
             int u = g.operands(n)[at(k)], b = r.f.base(u);
-            if (r.line_of[at(b)] >= 0 || !r.f.own(b) || !r.f.computed(b) || r.f.home(b) != id) continue;
+            if (r.line_of[at(b)] >= 0 || !r.f.own(b) || !r.f.computed(b) || r.f.home(b) != id)
+                continue;
             index_map m;
             for (int i = 0; i < g.type_of(u).rank; ++i) m[i].axis = r.f.maps[at(v)][at(i)];
             auto source = r.f.behind(u, m);
@@ -217,18 +227,24 @@ private:
     constexpr int emit(int v, const index_map& m) {
         const node n = g.node_of(v);
         const op_row& row = row_of(n);
-        instruction i{.what = code::compute, .op = n.op, .element = g.type_of(v).element, .at = level::uniform};
-        i.from = n.operands.count ? g.type_of(g.operands(n)[n.op == op_of<where_row>() ? 1 : 0]).element : i.element;
+        instruction i{.what = code::compute,
+                      .op = n.op,
+                      .element = g.type_of(v).element,
+                      .at = level::uniform};
+        i.from = n.operands.count
+                     ? g.type_of(g.operands(n)[n.op == op_of<where_row>() ? 1 : 0]).element
+                     : i.element;
         switch (row.kind) {
-            case op_class::view: return value(g.operands(n)[0], descend(g, n, m));
-            case op_class::elementwise:
-                for (int k = 0; k < n.operands.count; ++k) i.operands[k] = value(g.operands(n)[at(k)], m);
-                if (n.attributes.count > 0 && n.op != op_of<cast_row>()) i.word = g.attributes(n)[0];
-                take_levels(i);
-                return push(i, nullptr, v);
-            case op_class::gather: return gather(n, v, i, m);
-            case op_class::counter: return counter(n, v, i, m);
-            default: return reduction(n, v, i);
+        case op_class::view: return value(g.operands(n)[0], descend(g, n, m));
+        case op_class::elementwise:
+            for (int k = 0; k < n.operands.count; ++k)
+                i.operands[k] = value(g.operands(n)[at(k)], m);
+            if (n.attributes.count > 0 && n.op != op_of<cast_row>()) i.word = g.attributes(n)[0];
+            take_levels(i);
+            return push(i, nullptr, v);
+        case op_class::gather: return gather(n, v, i, m);
+        case op_class::counter: return counter(n, v, i, m);
+        default: return reduction(n, v, i);
         }
     }
     constexpr int gather(const node& n, int v, instruction i, const index_map& m) {
@@ -237,10 +253,12 @@ private:
         index_map of_table, of_index;
         int added = n.op == op_of<take_row>() ? g.type_of(index).rank : 1;
         for (int a = 0; a < rank; ++a)
-            of_table[a] = a == axis ? axis_source{axis_source::dynamic, 1, {}} : m[a < axis ? a : a - 1 + added];
+            of_table[a] = a == axis ? axis_source{axis_source::dynamic, 1, {}}
+                                    : m[a < axis ? a : a - 1 + added];
         if (n.op == op_of<take_row>())
             for (int a = 0; a < added; ++a) of_index[a] = m[axis + a];
-        else of_index = m;
+        else
+            of_index = m;
         i.operands[0] = value(index, of_index);
         i.from = g.type_of(index).element;
         auto [b, mm] = r.f.behind(table, of_table);
@@ -269,7 +287,8 @@ private:
             k.storage = r.storage_for(key);
             for (int w = 0; w < 2; ++w) {
                 k.offset = {w};
-                i.operands[w] = push({.what = code::load, .element = dtype::int64, .at = level::uniform}, &k, key);
+                i.operands[w] = push(
+                    {.what = code::load, .element = dtype::int64, .at = level::uniform}, &k, key);
             }
             i.from = dtype::int64;
         }
@@ -289,8 +308,7 @@ private:
         for (auto a : g.attributes(n))
             if (t[static_cast<int>(a)].code != 1) gone |= 1u << map[at(static_cast<int>(a))];
         int operand = value(x, m);
-        if (gone == 0)
-            return n.op == op_of<argmax_row>() ? constant(dtype::int32, 0) : operand;
+        if (gone == 0) return n.op == op_of<argmax_row>() ? constant(dtype::int32, 0) : operand;
         i.what = code::reduce;
         i.operands[0] = operand;
         unsigned full = significant_axes();
@@ -319,7 +337,8 @@ constexpr void body_builder::choose_passes(body& b) {
             for (int o : i.operands)
                 if (o >= 0) pass = std::max<unsigned>(pass, code_[at(o)].pass);
             wanted = 1u << pass;
-            if (i.what == code::reduce && i.at == level::uniform) i.pass = static_cast<std::uint8_t>(pass);
+            if (i.what == code::reduce && i.at == level::uniform)
+                i.pass = static_cast<std::uint8_t>(pass);
             if (i.what != code::reduce) i.pass = static_cast<std::uint8_t>(pass);
             i.passes = static_cast<std::uint16_t>(wanted);
             b.passes = std::max(b.passes, static_cast<int>(pass) + 1);
@@ -342,7 +361,9 @@ constexpr void body_builder::order_axes(body& b, part& p) {
         b.kind = body_kind::rows;
         int along = 0, across = 0;
         for (const auto& i : code_) {
-            if (i.slot < 0 || i.at != level::point || (i.what != code::load && i.what != code::store)) continue;
+            if (i.slot < 0 || i.at != level::point ||
+                (i.what != code::load && i.what != code::store))
+                continue;
             along += stride(slots[at(i.slot)], inner.back()).code == 1 ? 1 : 0;
             if (!outer.empty()) across += stride(slots[at(i.slot)], outer.back()).code == 1 ? 1 : 0;
         }
@@ -355,7 +376,8 @@ constexpr void body_builder::order_axes(body& b, part& p) {
         for (std::size_t k = group.size(); k-- > 1;) {
             int a = group[k - 1], c = group[k];
             bool even = true;
-            for (const auto& s : slots) even = even && stride(s, a) == g.multiply(stride(s, c), sizes[at(c)]);
+            for (const auto& s : slots)
+                even = even && stride(s, a) == g.multiply(stride(s, c), sizes[at(c)]);
             if (!even) continue;
             sizes[at(c)] = g.multiply(sizes[at(a)], sizes[at(c)]);
             group.erase(group.begin() + static_cast<std::ptrdiff_t>(k - 1));

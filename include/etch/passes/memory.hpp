@@ -76,7 +76,8 @@ private:
             auto add = [&](int k, bool writes, int part) {
                 by_root[at(root(k))].push_back({k, static_cast<int>(i), part, writes});
                 if (out.storages[at(k)].where == place::slice)
-                    by_root[at(root(out.storages[at(k)].index))].push_back({k, static_cast<int>(i), part, writes});
+                    by_root[at(root(out.storages[at(k)].index))].push_back(
+                        {k, static_cast<int>(i), part, writes});
             };
             for (int p = s.parts.first; p < s.parts.first + s.parts.count; ++p)
                 part_storages(out.parts[at(p)], [&](int k, bool writes) { add(k, writes, p); });
@@ -86,7 +87,8 @@ private:
                 add(m.b, false, -1);
                 add(m.c, true, -1);
                 if (m.epilogue >= 0)
-                    part_storages(out.parts[at(m.epilogue)], [&](int k, bool writes) { add(k, writes, m.epilogue); });
+                    part_storages(out.parts[at(m.epilogue)],
+                                  [&](int k, bool writes) { add(k, writes, m.epilogue); });
             } else if (s.kind == step_kind::copy) {
                 add(out.copies[at(s.index)].from, false, -1);
                 add(out.copies[at(s.index)].to, true, -1);
@@ -102,7 +104,8 @@ private:
 
     // ---- lifetimes ----------------------------------------------------------------------------------------------
     constexpr void touch(int s, int first, int last) {
-        if (out.storages[at(s)].where == place::slice) touch(out.storages[at(s)].index, first, last);
+        if (out.storages[at(s)].where == place::slice)
+            touch(out.storages[at(s)].index, first, last);
         storage& k = out.storages[at(root(s))];
         k.first = k.first < 0 ? first : std::min(k.first, first);
         k.last = std::max(k.last, last);
@@ -157,21 +160,25 @@ private:
         for (std::size_t i = 0; i < out.steps.size(); ++i) {
             if (out.steps[i].kind != step_kind::gemm) continue;
             matrix_product& m = out.gemms[at(out.steps[i].index)];
-            if (out.storages[at(m.c)].where != place::arena || is_output[at(m.c)] || by_root[at(m.c)].size() != 2)
+            if (out.storages[at(m.c)].where != place::arena || is_output[at(m.c)] ||
+                by_root[at(m.c)].size() != 2)
                 continue;  // written by the product, read once
-            const access reader = by_root[at(m.c)][0].writes ? by_root[at(m.c)][1] : by_root[at(m.c)][0];
+            const access reader =
+                by_root[at(m.c)][0].writes ? by_root[at(m.c)][1] : by_root[at(m.c)][0];
             step& s = out.steps[at(reader.step)];
             if (reader.writes || s.kind != step_kind::kernel || s.parts.count != 1 ||
                 !follows(out.parts[at(s.parts.first)], m))
                 continue;
             bool ready = reader.step > static_cast<int>(i);
-            for (int between = static_cast<int>(i) + 1; between < reader.step; ++between)  // its steps stand elsewhere
+            for (int between = static_cast<int>(i) + 1; between < reader.step;
+                 ++between)  // its steps stand elsewhere
                 ready = ready && out.steps[at(between)].kind != step_kind::loop;
             part_storages(out.parts[at(s.parts.first)], [&](int k, bool writes) {
                 if (writes && out.storages[at(k)].where == place::state) ready = false;
                 // All else that it reads was there before, and nothing in between touches what it writes.
                 for (const auto& w : by_root[at(root(k))])
-                    if ((writes || w.writes) && k != m.c && w.step >= static_cast<int>(i) && w.step < reader.step)
+                    if ((writes || w.writes) && k != m.c && w.step >= static_cast<int>(i) &&
+                        w.step < reader.step)
                         ready = false;
             });
             if (!ready) continue;
@@ -201,7 +208,9 @@ private:
         int loads = 0;
         for (int i = 0; i < b.instructions.count; ++i) {
             const instruction& k = out.instructions[at(b.instructions.first + i)];
-            if (k.what == code::reduce || k.what == code::gather || k.op == op_of<checked_index_row>()) return false;
+            if (k.what == code::reduce || k.what == code::gather ||
+                k.op == op_of<checked_index_row>())
+                return false;
             if (k.slot < 0) continue;
             const slot& s = out.slots[at(p.slots.first + k.slot)];
             if (s.storage == m.c) {
@@ -261,7 +270,8 @@ private:
     /// Whether part p, and the step itself, are all of the step that touches s.
     constexpr bool touched_only_by(int step_index, int p, int s, bool step_too) const {
         for (const auto& a : by_root[at(root(s))])
-            if (a.step == step_index && a.part != p && !(step_too && a.part < 0 && a.writes)) return false;
+            if (a.step == step_index && a.part != p && !(step_too && a.part < 0 && a.writes))
+                return false;
         return true;
     }
     constexpr bool checks(const step& k) const {
@@ -277,7 +287,8 @@ private:
     /// An update's value is written where the parameter lies, if the old value is read at most where it is overwritten.
     constexpr void updates_in_place() {
         if (!options.in_place) return;
-        int last_check = -1, last_loop = -1;  // steps after which nothing can fail, and nothing is repeated
+        int last_check = -1,
+            last_loop = -1;  // steps after which nothing can fail, and nothing is repeated
         for (int i = out.top[0]; i < out.top[0] + out.top[1]; ++i) {
             if (checks(out.steps[at(i)])) last_check = i;
             if (out.steps[at(i)].kind == step_kind::loop) last_loop = i;
@@ -286,7 +297,8 @@ private:
             step& k = out.steps[at(out.top[0] + i)];
             if (k.kind != step_kind::copy) continue;
             const copy c = out.copies[at(k.index)];
-            if (out.storages[at(c.to)].where != place::state || out.storages[at(c.from)].where != place::arena ||
+            if (out.storages[at(c.to)].where != place::state ||
+                out.storages[at(c.from)].where != place::arena ||
                 out.storages[at(c.from)].alias >= 0)
                 continue;
             const access* made = nullptr;
@@ -298,7 +310,8 @@ private:
                 }
             for (const auto& a : by_root[at(c.to)])
                 if (!a.writes) last_read = std::max(last_read, a.step);
-            if (writers != 1 || made->part < 0 || made->step < out.top[0] || last_read > made->step) continue;
+            if (writers != 1 || made->part < 0 || made->step < out.top[0] || last_read > made->step)
+                continue;
             if (made->step <= last_check || made->step <= last_loop) continue;
             if (out.steps[at(made->step)].kind != step_kind::kernel) continue;
             if (last_read == made->step && (!over(out.parts[at(made->part)], c.to, c.from) ||
@@ -330,9 +343,12 @@ private:
                 ++clock;
                 continue;
             }
-            const matrix_product* product = k.kind == step_kind::gemm ? &out.gemms[at(k.index)] : nullptr;
-            range_of parts = product ? range_of{product->epilogue, product->epilogue < 0 ? 0 : 1} : k.parts;
-            for (int q = parts.first; q < parts.first + parts.count; ++q) reuse_in_part(r.first + i, q, now, product);
+            const matrix_product* product =
+                k.kind == step_kind::gemm ? &out.gemms[at(k.index)] : nullptr;
+            range_of parts =
+                product ? range_of{product->epilogue, product->epilogue < 0 ? 0 : 1} : k.parts;
+            for (int q = parts.first; q < parts.first + parts.count; ++q)
+                reuse_in_part(r.first + i, q, now, product);
         }
     }
     constexpr void reuse_in_part(int step_index, int q, int now, const matrix_product* product) {
@@ -347,12 +363,16 @@ private:
                 int f = root(from);
                 const storage& s = out.storages[at(f)];
                 bool result = product && f == root(product->c);
-                bool free = s.where == place::arena && s.last == now && (s.first < now || result) && f != to;
-                if (!free || !(s.size == t.size) || row_of(s.element).bytes != row_of(t.element).bytes) continue;
+                bool free = s.where == place::arena && s.last == now && (s.first < now || result) &&
+                            f != to;
+                if (!free || !(s.size == t.size) ||
+                    row_of(s.element).bytes != row_of(t.element).bytes)
+                    continue;
                 if (!over(p, from, to) || !touched_only_by(step_index, q, from, result)) continue;
                 t.alias = f;
                 out.storages[at(f)].last = t.last;
-                by_root[at(f)].insert(by_root[at(f)].end(), by_root[at(to)].begin(), by_root[at(to)].end());
+                by_root[at(f)].insert(by_root[at(f)].end(), by_root[at(to)].begin(),
+                                      by_root[at(to)].end());
                 break;
             }
         }

@@ -46,7 +46,8 @@ constexpr program make_program(const graph& model, plan_options options = {}) {
     p.characters = g.characters;
     for (const auto& i : g.inputs) p.inputs.push_back({i.name, g.type_of(i.value)});
     for (const auto& s : g.parameters)
-        p.states.push_back({s.name, g.type_of(s.value), s.initial, s.update >= 0 && s.update != s.value});
+        p.states.push_back(
+            {s.name, g.type_of(s.value), s.initial, s.update >= 0 && s.update != s.value});
     for (const auto& c : g.conditions) p.conditions.push_back({c.size, c.minimum, c.sentence});
     // A parameter's storage knows it by its number.
     detail::memory_planner(p, options.memory).run();
@@ -57,18 +58,23 @@ namespace detail {
 
 /// Calls f(x.array, y.array) for each array of two programs.
 template <class X, class Y, class F> constexpr void each_array(X& x, Y& y, F f) {
-    f(x.polynomials, y.polynomials), f(x.dims, y.dims), f(x.files, y.files), f(x.characters, y.characters);
-    f(x.inputs, y.inputs), f(x.outputs, y.outputs), f(x.states, y.states), f(x.conditions, y.conditions);
-    f(x.storages, y.storages), f(x.words, y.words), f(x.steps, y.steps), f(x.parts, y.parts), f(x.slots, y.slots);
-    f(x.bodies, y.bodies), f(x.instructions, y.instructions), f(x.lines, y.lines), f(x.nodes, y.nodes);
+    f(x.polynomials, y.polynomials), f(x.dims, y.dims), f(x.files, y.files),
+        f(x.characters, y.characters);
+    f(x.inputs, y.inputs), f(x.outputs, y.outputs), f(x.states, y.states),
+        f(x.conditions, y.conditions);
+    f(x.storages, y.storages), f(x.words, y.words), f(x.steps, y.steps), f(x.parts, y.parts),
+        f(x.slots, y.slots);
+    f(x.bodies, y.bodies), f(x.instructions, y.instructions), f(x.lines, y.lines),
+        f(x.nodes, y.nodes);
     f(x.gemms, y.gemms), f(x.copies, y.copies), f(x.loops, y.loops), f(x.top, y.top);
 }
 
 /// How long each array of a program is.
 struct program_sizes {
-    std::size_t polynomials = 0, dims = 0, files = 0, characters = 0, inputs = 0, outputs = 0, states = 0,
-                conditions = 0, storages = 0, words = 0, steps = 0, parts = 0, slots = 0, bodies = 0, instructions = 0,
-                lines = 0, nodes = 0, gemms = 0, copies = 0, loops = 0, top = 0;
+    std::size_t polynomials = 0, dims = 0, files = 0, characters = 0, inputs = 0, outputs = 0,
+                states = 0, conditions = 0, storages = 0, words = 0, steps = 0, parts = 0,
+                slots = 0, bodies = 0, instructions = 0, lines = 0, nodes = 0, gemms = 0,
+                copies = 0, loops = 0, top = 0;
 };
 
 /// A program in exactly sized arrays.
@@ -110,10 +116,12 @@ template <class Program> constexpr program_view view_of(const Program& p) {
 class program_figures {
     program_view view_;
 
-    template <class F, class... Dims> constexpr std::int64_t with(bool any, F f, Dims... dims) const {
+    template <class F, class... Dims>
+    constexpr std::int64_t with(bool any, F f, Dims... dims) const {
         std::int64_t values[sizeof...(Dims) + max_dims] = {static_cast<std::int64_t>(dims)...};
         if (sizeof...(Dims) != view_.dims.size()) {
-            if (sizeof...(Dims) != 0 || !any) throw mistake("plan: this figure needs an extent for each named dim");
+            if (sizeof...(Dims) != 0 || !any)
+                throw mistake("plan: this figure needs an extent for each named dim");
             for (auto& v : values) v = 1;
         }
         return f(std::span<const std::int64_t>(values, view_.dims.size()));
@@ -122,23 +130,27 @@ class program_figures {
 public:
     /// Fused kernels that one call runs.
     template <class... Dims> constexpr std::int64_t kernels(Dims... dims) const {
-        return with(view_.loops.empty(), [&](auto d) { return view_.kernels(d); }, dims...);
+        return with(
+            view_.loops.empty(), [&](auto d) { return view_.kernels(d); }, dims...);
     }
     /// Kernel bodies that are compiled: equal kernels are one.
     constexpr int distinct_kernels() const { return static_cast<int>(view_.bodies.size()); }
     /// Products of matrices that one call runs.
     template <class... Dims> constexpr std::int64_t gemms(Dims... dims) const {
-        return with(view_.loops.empty(), [&](auto d) { return view_.gemm_count(d); }, dims...);
+        return with(
+            view_.loops.empty(), [&](auto d) { return view_.gemm_count(d); }, dims...);
     }
     /// Bytes of the arena at its fullest.
     template <class... Dims> constexpr std::int64_t bytes(Dims... dims) const {
-        return with(false, [&](auto d) { return arena_layout(view_, d).bytes; }, dims...);
+        return with(
+            false, [&](auto d) { return arena_layout(view_, d).bytes; }, dims...);
     }
     /// Bytes of parameters and of what optimizers keep.
     constexpr std::int64_t state_bytes() const { return view_.state_bytes(); }
     /// 2 for each multiply-add of products, one for each other scalar operation.
     template <class... Dims> constexpr std::int64_t flops(Dims... dims) const {
-        return with(false, [&](auto d) { return view_.flops(d); }, dims...);
+        return with(
+            false, [&](auto d) { return view_.flops(d); }, dims...);
     }
     constexpr const program_view& view() const { return view_; }
 
@@ -155,7 +167,8 @@ template <program_sizes room> struct roomy_program {
     bool fits = true;
     frozen_program<room> arrays;
 };
-template <auto model, plan_options options, program_sizes room> constexpr roomy_program<room> run_passes() {
+template <auto model, plan_options options, program_sizes room>
+constexpr roomy_program<room> run_passes() {
     roomy_program<room> r;
     graph g;
     model(g);
@@ -164,7 +177,8 @@ template <auto model, plan_options options, program_sizes room> constexpr roomy_
     program p = make_program(g.failed() ? nothing : g, options);
     each_array(r.used, p, [](std::size_t& to, const auto& from) { to = from.size(); });
     each_array(r.arrays, p, [&](auto& to, const auto& from) {
-        if (from.size() > to.size()) r.fits = false;
+        if (from.size() > to.size())
+            r.fits = false;
         else
             for (std::size_t i = 0; i < from.size(); ++i) to[i] = from[i];
     });
@@ -185,7 +199,7 @@ constexpr program_sizes room_for(std::size_t nodes) {
 /// The program of a model in exactly sized arrays. A model that outgrows the room of the first run is run once more,
 /// with the room that the first one measured.
 template <auto model, plan_options options> struct frozen_model {
-    static constexpr auto roomy = run_passes<model, options, room_for(160)>();
+    static constexpr auto roomy = run_passes<model, options, room_for(1000)>();
     static constexpr sentence mistake = roomy.mistake;
     static constexpr auto exact() {
         if constexpr (roomy.fits) {
@@ -200,7 +214,8 @@ template <auto model, plan_options options> struct frozen_model {
     }
 };
 template <auto model, plan_options options> struct planned {
-    static_assert(std::invocable<decltype(model), graph&>, "a model is a function of one etch::graph&");
+    static_assert(std::invocable<decltype(model), graph&>,
+                  "a model is a function of one etch::graph&");
     static constexpr sentence mistake = frozen_model<model, options>::mistake;
     static_assert(reported<mistake>);
     static constexpr auto frozen = frozen_model<model, options>::exact();

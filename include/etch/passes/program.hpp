@@ -27,10 +27,10 @@ struct storage {
     dtype element = dtype::float32;
     place where = place::arena;
     int index = 0;
-    int alias = -1;          // lives where this other storage lives
+    int alias = -1;             // lives where this other storage lives
     int first = -1, last = -1;  // the steps between which it must be kept
-    extent size{};           // in elements
-    int node = -1;           // names the user's line; -1 for none
+    extent size{};              // in elements
+    int node = -1;              // names the user's line; -1 for none
     constexpr bool operator==(const storage&) const = default;
 };
 
@@ -38,7 +38,18 @@ struct storage {
 enum class level : std::uint8_t { uniform, row, point };
 
 /// What an instruction does; `compute` and `reduce` look the op up in the table.
-enum class code : std::uint8_t { load, gather, index, random, number, size, compute, reduce, store, store_add };
+enum class code : std::uint8_t {
+    load,
+    gather,
+    index,
+    random,
+    number,
+    size,
+    compute,
+    reduce,
+    store,
+    store_add
+};
 
 /// One line of a kernel body. Operands are earlier lines. Bodies hold no names and no buffers, so that equal kernels
 /// have equal bodies.
@@ -48,13 +59,14 @@ struct instruction {
     dtype element = dtype::float32;  // of the result
     dtype from = dtype::float32;     // of the operands
     level at = level::point;
-    bool after = false;              // uniform, but known only after the loop
-    std::uint8_t pass = 0;           // row and point: the pass over the row in which the value is known first
-    std::uint16_t passes = 0;        // point: bit p says that pass p computes it
-    std::int8_t stride = 1;          // of the vector axis, load and store: 0, 1, or 2 for any other
+    bool after = false;  // uniform, but known only after the loop
+    std::uint8_t pass =
+        0;  // row and point: the pass over the row in which the value is known first
+    std::uint16_t passes = 0;  // point: bit p says that pass p computes it
+    std::int8_t stride = 1;    // of the vector axis, load and store: 0, 1, or 2 for any other
     int operands[3]{-1, -1, -1};
     int slot = -1;
-    std::int64_t word = 0;           // a constant's bits, or an attribute
+    std::int64_t word = 0;  // a constant's bits, or an attribute
     constexpr bool operator==(const instruction&) const = default;
 };
 
@@ -74,7 +86,8 @@ struct body {
     int slots = 0;
     constexpr bool same_shape(const body& b) const {
         return kind == b.kind && outer == b.outer && inner == b.inner && passes == b.passes &&
-               sequential == b.sequential && slots == b.slots && instructions.count == b.instructions.count;
+               sequential == b.sequential && slots == b.slots &&
+               instructions.count == b.instructions.count;
     }
 };
 
@@ -83,7 +96,7 @@ struct slot {
     int storage = -1;  // -1: the number itself
     extent offset{};
     std::array<extent, max_rank> strides{};
-    extent bound{};    // gather: extent of the indexed axis; its stride is `step`
+    extent bound{};  // gather: extent of the indexed axis; its stride is `step`
     extent step{};
     constexpr bool operator==(const slot&) const = default;
 };
@@ -182,7 +195,7 @@ template <template <class> class Array> struct program_arrays {
     Array<matrix_product> gemms;
     Array<copy> copies;
     Array<loop> loops;
-    Array<int> top;             // the first step, and how many there are outside of loops
+    Array<int> top;  // the first step, and how many there are outside of loops
 };
 
 namespace detail {
@@ -212,14 +225,16 @@ struct program_view : program_arrays<detail::span_of> {
         return {characters.data() + r.first, static_cast<std::size_t>(r.count)};
     }
     constexpr std::int64_t value_of(extent e, std::span<const std::int64_t> dim_values) const {
-        return e.is_static() ? e.code : polynomials[detail::at(e.polynomial())].evaluate(dim_values);
+        return e.is_static() ? e.code
+                             : polynomials[detail::at(e.polynomial())].evaluate(dim_values);
     }
     constexpr std::span<const step> steps_of(range_of r) const {
         return steps.subspan(detail::at(r.first), detail::at(r.count));
     }
     constexpr range_of all_steps() const { return {top[0], top[1]}; }
     constexpr std::span<const instruction> code_of(const body& b) const {
-        return instructions.subspan(detail::at(b.instructions.first), detail::at(b.instructions.count));
+        return instructions.subspan(detail::at(b.instructions.first),
+                                    detail::at(b.instructions.count));
     }
     constexpr std::span<const slot> slots_of(const part& p) const {
         return slots.subspan(detail::at(p.slots.first), detail::at(p.slots.count));
@@ -233,11 +248,13 @@ struct program_view : program_arrays<detail::span_of> {
     // ---- figures; dims in the order in which the model names them ----------------------------------------------
     /// Fused kernels that one call runs.
     constexpr std::int64_t kernels(std::span<const std::int64_t> dim_values) const {
-        return count(all_steps(), dim_values, [](const step& s) { return s.kind == step_kind::kernel ? 1 : 0; });
+        return count(all_steps(), dim_values,
+                     [](const step& s) { return s.kind == step_kind::kernel ? 1 : 0; });
     }
     /// Products of matrices that one call runs; one of a batch is one.
     constexpr std::int64_t gemm_count(std::span<const std::int64_t> dim_values) const {
-        return count(all_steps(), dim_values, [](const step& s) { return s.kind == step_kind::gemm ? 1 : 0; });
+        return count(all_steps(), dim_values,
+                     [](const step& s) { return s.kind == step_kind::gemm ? 1 : 0; });
     }
     /// Bytes of parameters and of what optimizers keep.
     constexpr std::int64_t state_bytes() const {
@@ -251,25 +268,30 @@ struct program_view : program_arrays<detail::span_of> {
     }
     /// 2 per multiply-add of products, one per other scalar operation.
     constexpr std::int64_t flops(std::span<const std::int64_t> dim_values) const {
-        return count(all_steps(), dim_values, [&](const step& s) { return step_flops(s, dim_values); });
+        return count(all_steps(), dim_values,
+                     [&](const step& s) { return step_flops(s, dim_values); });
     }
     /// The same of one run of a step; 0 for a loop, whose body has steps of its own.
-    constexpr std::int64_t step_flops(const step& s, std::span<const std::int64_t> dim_values) const {
+    constexpr std::int64_t step_flops(const step& s,
+                                      std::span<const std::int64_t> dim_values) const {
         std::int64_t sum = 0;
         if (s.kind == step_kind::gemm) {
             const matrix_product& m = gemms[detail::at(s.index)];
-            sum = 2 * value_of(m.m, dim_values) * value_of(m.n, dim_values) * value_of(m.k, dim_values) *
-                  value_of(m.batch, dim_values);
+            sum = 2 * value_of(m.m, dim_values) * value_of(m.n, dim_values) *
+                  value_of(m.k, dim_values) * value_of(m.batch, dim_values);
             if (m.epilogue >= 0) sum += part_flops(parts[detail::at(m.epilogue)], dim_values);
         }
-        for (int p = 0; p < s.parts.count; ++p) sum += part_flops(parts[detail::at(s.parts.first + p)], dim_values);
+        for (int p = 0; p < s.parts.count; ++p)
+            sum += part_flops(parts[detail::at(s.parts.first + p)], dim_values);
         return sum;
     }
-    constexpr std::int64_t part_flops(const part& p, std::span<const std::int64_t> dim_values) const {
+    constexpr std::int64_t part_flops(const part& p,
+                                      std::span<const std::int64_t> dim_values) const {
         const body& b = bodies[detail::at(p.body)];
         std::int64_t outer = 1, points = 1, sum = 0;
         for (int i = 0; i < b.outer; ++i) outer *= value_of(p.extents[detail::at(i)], dim_values);
-        for (int i = 0; i < b.outer + b.inner; ++i) points *= value_of(p.extents[detail::at(i)], dim_values);
+        for (int i = 0; i < b.outer + b.inner; ++i)
+            points *= value_of(p.extents[detail::at(i)], dim_values);
         auto code_lines = code_of(b);
         for (const auto& i : code_lines) {
             if (i.what != code::compute && i.what != code::reduce) continue;

@@ -13,7 +13,8 @@ struct live_region {
     std::vector<char> solid;  // views that must lie in memory
     std::vector<int> uses;
 
-    constexpr live_region(graph& graph_in, int loop, std::span<const int> roots, std::span<const int> updates)
+    constexpr live_region(graph& graph_in, int loop, std::span<const int> roots,
+                          std::span<const int> updates)
         : g(graph_in), region(loop), solid(g.values.size(), 0), uses(g.values.size(), 0) {
         find_live(roots, updates);
         mark_solid(roots, updates);
@@ -25,10 +26,13 @@ struct live_region {
     /// Whether kernels compute the value (rather than a step of its own, or nothing).
     constexpr bool computed(int v) const {
         op_class k = kind(v);
-        return own(v) && (k == op_class::elementwise || k == op_class::reduction || k == op_class::gather ||
-                          k == op_class::counter || (k == op_class::view && solid[at_index(v)]));
+        return own(v) &&
+               (k == op_class::elementwise || k == op_class::reduction || k == op_class::gather ||
+                k == op_class::counter || (k == op_class::view && solid[at_index(v)]));
     }
-    constexpr bool is_view(int v) const { return kind(v) == op_class::view && !(own(v) && solid[at_index(v)]); }
+    constexpr bool is_view(int v) const {
+        return kind(v) == op_class::view && !(own(v) && solid[at_index(v)]);
+    }
     constexpr bool opaque(int v) const { return own(v) && kind(v) == op_class::opaque; }
 
     /// What a view shows: the value behind it, and where.
@@ -53,7 +57,8 @@ struct live_region {
         int u = g.operands(n)[at_index(k)];
         const type& t = g.type_of(u);
         op_class c = row_of(n).kind;
-        if (c == op_class::view) return behind(u, descend(g, n, index_map::identity(g.type_of(n.results.first).rank)));
+        if (c == op_class::view)
+            return behind(u, descend(g, n, index_map::identity(g.type_of(n.results.first).rank)));
         index_map m = index_map::identity(t.rank);
         if (c == op_class::gather) {
             int axis = static_cast<int>(g.attributes(n)[0]);
@@ -100,7 +105,8 @@ struct live_region {
             if (n.op == op_of<reshape_row>()) mark(g.operands(n)[0]);
             if (n.op == op_of<scan_row>()) {  // what the body captures, it reads through the view
                 loop_view l{g.attributes(n)};
-                for (int k = 0; k < l.sequences() + l.carries(); ++k) mark(g.operands(n)[at_index(k)]);
+                for (int k = 0; k < l.sequences() + l.carries(); ++k)
+                    mark(g.operands(n)[at_index(k)]);
             }
             if (n.op == op_of<dot_row>())
                 for (int u : g.operands(n))

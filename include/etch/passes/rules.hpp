@@ -29,7 +29,9 @@ struct rule {
 };
 
 namespace rules {
-template <class... Row> constexpr rule_roots on() { return {{op_of<Row>()...}, sizeof...(Row), false}; }
+template <class... Row> constexpr rule_roots on() {
+    return {{op_of<Row>()...}, sizeof...(Row), false};
+}
 constexpr rule_roots on_elementwise() { return {{}, 0, true}; }
 }  // namespace rules
 

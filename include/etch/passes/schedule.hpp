@@ -44,7 +44,8 @@ public:
         for (const auto& p : g.parameters) {
             if (p.update < 0 || p.update == p.value) continue;
             int from = plain(r, p.update, before);
-            if (out.storages[at(from)].where == place::state) {  // another parameter, as it was before the call
+            if (out.storages[at(from)].where ==
+                place::state) {  // another parameter, as it was before the call
                 int old = r.new_storage(g.type_of(p.update), place::arena, 0, -1);
                 before.push_back(copy_step(from, old));
                 from = old;
@@ -55,7 +56,8 @@ public:
             auto& to = u.stage == last_stage ? final : top;
             for (const auto& s : u.steps) to.push_back(s);
         }
-        if (final.size() > 1) {  // all updates are one kernel: their parts were lowered one after the other
+        if (final.size() >
+            1) {  // all updates are one kernel: their parts were lowered one after the other
             step all = final[0];
             for (const auto& s : final) {
                 all.parts.first = std::min(all.parts.first, s.parts.first);
@@ -83,8 +85,10 @@ private:
     constexpr int plain(region_storages& r, int v, std::vector<step>& steps) {
         op_id op = g.node_of(v).op;
         double number = 0;
-        bool scalar_constant = op == op_of<constant_row>() && g.type_of(v).rank == 0 && constant_number(g, v, number);
-        if (!r.f.is_view(v) && op != op_of<extent_value_row>() && !scalar_constant) return r.storage_for(v);
+        bool scalar_constant =
+            op == op_of<constant_row>() && g.type_of(v).rank == 0 && constant_number(g, v, number);
+        if (!r.f.is_view(v) && op != op_of<extent_value_row>() && !scalar_constant)
+            return r.storage_for(v);
         body_builder b(r, -1, last_stage, g.type_of(v), 0);
         auto m = index_map::identity(g.type_of(v).rank);
         int s = r.new_storage(g.type_of(v), place::arena, 0, r.line_index(v));
@@ -112,8 +116,10 @@ private:
         });
         for (auto i = units.size(); i-- > 0;) {
             unit& u = units[i];
-            if (u.cluster >= 0) lower_cluster(r, u);
-            else lower_node(r, u);
+            if (u.cluster >= 0)
+                lower_cluster(r, u);
+            else
+                lower_node(r, u);
         }
         return units;
     }
@@ -143,9 +149,12 @@ private:
     constexpr void lower_node(region_storages& r, unit& u) {
         const node n = g.nodes[at(u.node)];
         int v = n.results.first;
-        if (n.op == op_of<dot_row>()) u.steps.push_back(product(r, n));
-        else if (n.op == op_of<scan_row>()) lower_scan(r, u, n);
-        else if (n.op == op_of<concatenate_row>()) concatenate(r, u, n);
+        if (n.op == op_of<dot_row>())
+            u.steps.push_back(product(r, n));
+        else if (n.op == op_of<scan_row>())
+            lower_scan(r, u, n);
+        else if (n.op == op_of<concatenate_row>())
+            concatenate(r, u, n);
         else if (n.op == op_of<pad_row>()) {
             const detail::words a(g.attributes(n).begin(), g.attributes(n).end());
             int x = g.operands(n)[0], fill = g.operands(n)[1];
@@ -227,7 +236,8 @@ private:
         return {step_kind::gemm, {}, static_cast<int>(out.gemms.size()) - 1};
     }
     /// Reads one factor of a product through its view: where, transposed or not, and the strides.
-    constexpr void factor(region_storages& r, int v, int& s, bool& transposed, extent& leading, extent& batch_stride) {
+    constexpr void factor(region_storages& r, int v, int& s, bool& transposed, extent& leading,
+                          extent& batch_stride) {
         const type t = g.type_of(v);
         auto [b, m] = r.f.behind(v, index_map::identity(t.rank));
         const type from = g.type_of(b);
@@ -235,9 +245,12 @@ private:
         extent stride{1}, row{1}, column{1}, rows = t[t.rank - 2], columns = t[t.rank - 1];
         batch_stride = {0};
         for (int i = from.rank; i-- > 0;) {  // v may show less than all of the matrices
-            if (m[i].axis == t.rank - 2) row = stride;
-            else if (m[i].axis == t.rank - 1) column = stride;
-            else if (from[i].code != 1 && batch_stride.code == 0) batch_stride = stride;
+            if (m[i].axis == t.rank - 2)
+                row = stride;
+            else if (m[i].axis == t.rank - 1)
+                column = stride;
+            else if (from[i].code != 1 && batch_stride.code == 0)
+                batch_stride = stride;
             stride = g.multiply(stride, from[i]);
         }
         transposed = column.code != 1 && columns.code != 1;
@@ -270,20 +283,23 @@ private:
             return s;
         };
         std::vector<int> sequences;
-        for (int s = 0; s < l.sequences(); ++s) sequences.push_back(plain(r, operands[at(s)], u.steps));
+        for (int s = 0; s < l.sequences(); ++s)
+            sequences.push_back(plain(r, operands[at(s)], u.steps));
         std::vector<int> stacks;
         for (int s : wanted) stacks.push_back(r.storage_for(n.results.first + l.carries() + s));
         std::vector<int> carried;
         for (int c = 0; c < l.carries(); ++c) {
             carried.push_back(r.storage_for(n.results.first + c));
             body.storage_of[at(l.carry(c))] = carried.back();
-            u.steps.push_back(copy_step(plain(r, operands[at(l.sequences() + c)], u.steps), carried.back()));
+            u.steps.push_back(
+                copy_step(plain(r, operands[at(l.sequences() + c)], u.steps), carried.back()));
         }
         k.slices.first = static_cast<int>(out.storages.size());
         for (int s = 0; s < l.sequences(); ++s)
             body.storage_of[at(l.slice(s))] = slice_of(sequences[at(s)], l.slice(s));
         std::vector<int> targets;
-        for (std::size_t i = 0; i < wanted.size(); ++i) targets.push_back(slice_of(stacks[i], l.stacked(wanted[i])));
+        for (std::size_t i = 0; i < wanted.size(); ++i)
+            targets.push_back(slice_of(stacks[i], l.stacked(wanted[i])));
         k.slices.count = static_cast<int>(out.storages.size()) - k.slices.first;
         std::vector<step> steps, tail;
         std::vector<unit> units = lower(body);
@@ -304,7 +320,8 @@ private:
             next.push_back(s);
         }
         for (int c = 0; c < l.carries(); ++c)
-            if (next[at(c)] != carried[at(c)]) tail.push_back(copy_step(next[at(c)], carried[at(c)]));
+            if (next[at(c)] != carried[at(c)])
+                tail.push_back(copy_step(next[at(c)], carried[at(c)]));
         steps.insert(steps.end(), tail.begin(), tail.end());
         k.body = {static_cast<int>(out.steps.size()), static_cast<int>(steps.size())};
         out.steps.insert(out.steps.end(), steps.begin(), steps.end());

@@ -18,7 +18,8 @@ namespace detail {
 /// rule returns is simplified in turn, with the nodes that the rule made.
 class simplifier {
 public:
-    constexpr simplifier(graph& graph_in, simplify_options options_in) : g(graph_in), options(options_in) {}
+    constexpr simplifier(graph& graph_in, simplify_options options_in)
+        : g(graph_in), options(options_in) {}
 
     constexpr int settle(int root) {
         todo.push_back(root);

@@ -15,8 +15,8 @@ struct region_storages {
     std::vector<int> storage_of;  // by value
     std::vector<int> line_of;     // by value: the instruction that makes it in its cluster's body
 
-    constexpr region_storages(graph& graph_in, program& program_out, region_storages* around, int loop,
-                              std::span<const int> roots, std::span<const int> updates)
+    constexpr region_storages(graph& graph_in, program& program_out, region_storages* around,
+                              int loop, std::span<const int> roots, std::span<const int> updates)
         : g(graph_in),
           out(program_out),
           f(graph_in, loop, roots, updates),
@@ -44,11 +44,13 @@ struct region_storages {
         f.stored[at(b)] = 1;
         auto a = g.attributes(n);
         int s = -1, index = a.empty() ? 0 : static_cast<int>(a.back());
-        if (n.op == op_of<input_row>() || n.op == op_of<parameter_row>() || n.op == op_of<constant_row>()) {
+        if (n.op == op_of<input_row>() || n.op == op_of<parameter_row>() ||
+            n.op == op_of<constant_row>()) {
             if (parent) return parent->storage_for(b);
             if (n.op == op_of<constant_row>()) {
                 index = static_cast<int>(out.words.size());
-                for (auto i = at(2 + static_cast<int>(a[1])); i < a.size(); ++i) out.words.push_back(a[i]);
+                for (auto i = at(2 + static_cast<int>(a[1])); i < a.size(); ++i)
+                    out.words.push_back(a[i]);
             }
             place where = n.op == op_of<input_row>()       ? place::input
                           : n.op == op_of<parameter_row>() ? place::state

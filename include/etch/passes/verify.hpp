@@ -11,7 +11,8 @@ namespace detail {
 /// Checks one graph and remembers the first complaint.
 class verifier {
 public:
-    constexpr verifier(const graph& graph_in, text& complaint_in) : g(graph_in), complaint(complaint_in) {}
+    constexpr verifier(const graph& graph_in, text& complaint_in)
+        : g(graph_in), complaint(complaint_in) {}
 
     constexpr bool run() {
         copy_of_g();
@@ -48,14 +49,17 @@ private:
         return r.first >= 0 && r.count >= 0 && static_cast<std::size_t>(r.first + r.count) <= size;
     }
     constexpr bool is_value(int v) const { return v >= 0 && v < std::ssize(g.values); }
-    constexpr bool is_extent(extent e) const { return e.is_static() || e.polynomial() < std::ssize(g.polynomials); }
+    constexpr bool is_extent(extent e) const {
+        return e.is_static() || e.polynomial() < std::ssize(g.polynomials);
+    }
 
     constexpr bool pools() {
         int next = 0;
         for (int i = 0; i < std::ssize(g.nodes); ++i) {
             const node& n = g.nodes[at(i)];
             if (n.op >= op_count) return refuse(i, "no such op");
-            if (!lies_in(n.operands, g.operand_pool.size()) || !lies_in(n.attributes, g.attribute_pool.size()))
+            if (!lies_in(n.operands, g.operand_pool.size()) ||
+                !lies_in(n.attributes, g.attribute_pool.size()))
                 return refuse(i, "its pools do not hold its operands and attributes");
             if (n.results.first != next || n.results.count < 1)
                 return refuse(i, "its results are not the next values");
@@ -64,7 +68,8 @@ private:
             for (int r = 0; r < n.results.count; ++r) {
                 const value& v = g.values[at(n.results.first + r)];
                 if (v.node != i) return refuse(i, "a result names another node");
-                if (v.type < 0 || v.type >= std::ssize(g.types)) return refuse(i, "a result has no type");
+                if (v.type < 0 || v.type >= std::ssize(g.types))
+                    return refuse(i, "a result has no type");
             }
             if (n.file >= std::ssize(g.files)) return refuse(i, "its file has no name");
             if (n.loop >= std::ssize(g.loop_parents)) return refuse(i, "no such loop");
@@ -83,12 +88,15 @@ private:
     constexpr bool check_node(int i) {
         const node& n = g.nodes[at(i)];
         const op_row& row = row_of(n);
-        if (row.arity >= 0 && n.operands.count != row.arity) return refuse(i, "a wrong number of operands");
+        if (row.arity >= 0 && n.operands.count != row.arity)
+            return refuse(i, "a wrong number of operands");
         int loop = -1;
         for (int u : g.operands(n)) {
-            if (u < 0 || u >= n.results.first) return refuse(i, "an operand is not an earlier value");
+            if (u < 0 || u >= n.results.first)
+                return refuse(i, "an operand is not an earlier value");
             int l = g.node_of(u).loop;
-            if (!inside(g, n.loop, l) && l >= 0) return refuse(i, "it reads a value of a loop's body from outside");
+            if (!inside(g, n.loop, l) && l >= 0)
+                return refuse(i, "it reads a value of a loop's body from outside");
             if (loop < 0 || inside(g, l, loop)) loop = l;
         }
         if (n.op != op_of<scan_row>() && n.operands.count > 0 && n.loop != loop)
@@ -107,11 +115,14 @@ private:
         auto operands = g.operands(n);
         const type& t = g.type_of(n.results.first);
         std::size_t first = n.op == op_of<where_row>() ? 1 : 0;
-        if (first == 1 && !is_boolean(g.type_of(operands[0]).element)) return refuse(i, "its condition is not bool");
+        if (first == 1 && !is_boolean(g.type_of(operands[0]).element))
+            return refuse(i, "its condition is not bool");
         dtype d = g.type_of(operands[first]).element;
         for (std::size_t k = 0; k < operands.size(); ++k) {
-            if (!g.type_of(operands[k]).same_shape(t)) return refuse(i, "its operands differ in shape");
-            if (k >= first && g.type_of(operands[k]).element != d) return refuse(i, "its operands differ in dtype");
+            if (!g.type_of(operands[k]).same_shape(t))
+                return refuse(i, "its operands differ in shape");
+            if (k >= first && g.type_of(operands[k]).element != d)
+                return refuse(i, "its operands differ in dtype");
         }
         bool taken = true;
         switch (row_of(n).takes) {
@@ -132,7 +143,9 @@ private:
     }
     /// {dtype, rank, extents...} and `more` words.
     constexpr bool type_and(std::span<const std::int64_t> a, std::size_t more) const {
-        if (a.size() < 2 || a[0] < 0 || a[0] >= std::ssize(dtype_table) || a[1] < 0 || a[1] > max_rank) return false;
+        if (a.size() < 2 || a[0] < 0 || a[0] >= std::ssize(dtype_table) || a[1] < 0 ||
+            a[1] > max_rank)
+            return false;
         auto rank = static_cast<std::size_t>(a[1]);
         if (a.size() < 2 + rank) return false;
         for (std::size_t k = 0; k < rank; ++k)
@@ -152,7 +165,8 @@ private:
             return true;
         }
         if (op == op_of<expand_dims_row>())
-            return t.rank + std::ssize(a) <= max_rank && sorted_axes(a, t.rank + static_cast<int>(a.size()));
+            return t.rank + std::ssize(a) <= max_rank &&
+                   sorted_axes(a, t.rank + static_cast<int>(a.size()));
         if (op == op_of<transpose_row>()) {
             bool used[max_rank]{};
             for (auto axis : a) {
@@ -164,13 +178,15 @@ private:
         if (op == op_of<broadcast_to_row>()) {
             if (std::ssize(a) != t.rank) return false;
             for (int axis = 0; axis < t.rank; ++axis)
-                if (!is_extent({a[at(axis)]}) || (t[axis].code != 1 && t[axis].code != a[at(axis)])) return false;
+                if (!is_extent({a[at(axis)]}) || (t[axis].code != 1 && t[axis].code != a[at(axis)]))
+                    return false;
             return true;
         }
         if (op == op_of<slice_row>() || op == op_of<pad_row>()) {
             if (std::ssize(a) != 3 * t.rank) return false;
             for (int axis = 0; axis < t.rank; ++axis)
-                if (!steps_inside(a.subspan(3 * at(axis), 3), t[axis], op == op_of<pad_row>())) return false;
+                if (!steps_inside(a.subspan(3 * at(axis), 3), t[axis], op == op_of<pad_row>()))
+                    return false;
             return true;
         }
         if (op == op_of<reshape_row>()) {
@@ -182,19 +198,22 @@ private:
             }
             return scratch.size_of(t) == scratch.size_of(to);
         }
-        if (op == op_of<concatenate_row>() || op == op_of<take_row>() || op == op_of<take_along_axis_row>())
+        if (op == op_of<concatenate_row>() || op == op_of<take_row>() ||
+            op == op_of<take_along_axis_row>())
             return a.size() == 1 && a[0] >= 0 && a[0] < t.rank;
         if (op == op_of<scatter_add_row>() || op == op_of<scatter_add_along_axis_row>())
             return a.size() == 2 && a[0] >= 0 && a[0] <= t.rank && is_extent({a[1]});
-        if (op == op_of<cast_row>()) return a.size() == 1 && a[0] >= 0 && a[0] < std::ssize(dtype_table);
+        if (op == op_of<cast_row>())
+            return a.size() == 1 && a[0] >= 0 && a[0] < std::ssize(dtype_table);
         if (op == op_of<extent_value_row>()) return a.size() == 2 && is_extent({a[1]});
-        if (op == op_of<input_row>() || op == op_of<parameter_row>() || op == op_of<placeholder_row>() ||
-            op == op_of<random_row>())
+        if (op == op_of<input_row>() || op == op_of<parameter_row>() ||
+            op == op_of<placeholder_row>() || op == op_of<random_row>())
             return type_and(a, 1);
         if (op == op_of<iota_row>()) return type_and(a, 1) && a.back() >= 0 && a.back() < a[1];
         if (op == op_of<constant_row>()) {
             std::size_t elements = 1;
-            if (a.size() < 2 || a[1] < 0 || a[1] > max_rank || a.size() < 2 + static_cast<std::size_t>(a[1]))
+            if (a.size() < 2 || a[1] < 0 || a[1] > max_rank ||
+                a.size() < 2 + static_cast<std::size_t>(a[1]))
                 return false;
             for (std::size_t k = 0; k < static_cast<std::size_t>(a[1]); ++k) {
                 if (a[2 + k] < 0) return false;
@@ -204,7 +223,8 @@ private:
         }
         if (op == op_of<dot_row>()) {
             type u = g.type_of(operands[1]);
-            if (t.rank < 2 || u.rank != t.rank || t.element != u.element || !(t[t.rank - 1] == u[u.rank - 2]))
+            if (t.rank < 2 || u.rank != t.rank || t.element != u.element ||
+                !(t[t.rank - 1] == u[u.rank - 2]))
                 return false;
             for (int axis = 0; axis < t.rank - 2; ++axis)
                 if (!(t[axis] == u[axis])) return false;
@@ -230,7 +250,8 @@ private:
         auto a = g.attributes(n);
         if (std::ssize(a) < loop_view::header) return refuse(i, "its attributes end early");
         loop_view l{a};
-        if (l.loop() < 0 || l.loop() >= std::ssize(g.loop_parents)) return refuse(i, "no such loop");
+        if (l.loop() < 0 || l.loop() >= std::ssize(g.loop_parents))
+            return refuse(i, "no such loop");
         if (std::ssize(a) != loop_view::header + l.sequences() + 2 * l.carries() + l.stacks() ||
             n.operands.count != l.sequences() + l.carries() + l.captured() ||
             n.results.count != l.carries() + l.stacks())
@@ -239,10 +260,12 @@ private:
         std::vector<int> body;
         for (int k = 0; k < std::ssize(a) - loop_view::header; ++k) {
             int v = l.at(k);
-            if (v < 0 || v >= n.results.first) return refuse(i, "a value of its body is not an earlier one");
+            if (v < 0 || v >= n.results.first)
+                return refuse(i, "a value of its body is not an earlier one");
             if (k >= l.sequences() + l.carries()) {
                 body.push_back(v);
-            } else if (g.node_of(v).op != op_of<placeholder_row>() || g.node_of(v).loop != l.loop()) {
+            } else if (g.node_of(v).op != op_of<placeholder_row>() ||
+                       g.node_of(v).loop != l.loop()) {
                 return refuse(i, "a slice or carry is not a placeholder of its loop");
             }
         }
@@ -254,11 +277,12 @@ private:
             return same;
         };
         for (int s = 0; s < l.sequences(); ++s)
-            if (!stacks(operands[at(s)], l.slice(s))) return refuse(i, "a slice is not one of its sequence");
+            if (!stacks(operands[at(s)], l.slice(s)))
+                return refuse(i, "a slice is not one of its sequence");
         for (int c = 0; c < l.carries(); ++c) {
             const type& t = g.type_of(l.carry(c));
-            if (!(t == g.type_of(operands[at(l.sequences() + c)])) || !(t == g.type_of(l.next(c))) ||
-                !(t == g.type_of(n.results.first + c)))
+            if (!(t == g.type_of(operands[at(l.sequences() + c)])) ||
+                !(t == g.type_of(l.next(c))) || !(t == g.type_of(n.results.first + c)))
                 return refuse(i, "a carried value changes its type");
         }
         for (int s = 0; s < l.stacks(); ++s)
@@ -279,7 +303,8 @@ private:
                 for (int k = 0; k < l.sequences() + l.carries(); ++k) live[at(l.at(k))] = 0;
             }
         for (int i = 0; i < std::ssize(g.nodes); ++i)
-            if (g.nodes[at(i)].op == op_of<placeholder_row>() && live[at(g.nodes[at(i)].results.first)])
+            if (g.nodes[at(i)].op == op_of<placeholder_row>() &&
+                live[at(g.nodes[at(i)].results.first)])
                 return refuse(i, "nothing gives it a value");
         return true;
     }
@@ -298,12 +323,15 @@ private:
             if (!leaf_with(p.value, op_of<parameter_row>(), k))
                 return refuse(text{} << "parameter " << k << " is not one");
             if (p.update == -1) continue;
-            if (!is_value(p.update) || g.node_of(p.update).loop >= 0 || !(g.type_of(p.update) == g.type_of(p.value)))
-                return refuse(text{} << "parameter " << g.name(p.name) << " cannot take its update");
+            if (!is_value(p.update) || g.node_of(p.update).loop >= 0 ||
+                !(g.type_of(p.update) == g.type_of(p.value)))
+                return refuse(text{} << "parameter " << g.name(p.name)
+                                     << " cannot take its update");
         }
         for (const auto& o : g.outputs)
             if (!is_value(o.value) || g.node_of(o.value).loop >= 0)
-                return refuse(text{} << "output " << g.name(o.name) << " is no value of the program");
+                return refuse(text{} << "output " << g.name(o.name)
+                                     << " is no value of the program");
         for (const auto& c : g.conditions)
             if (!is_extent(c.size)) return refuse(text{} << "a condition is on no extent");
         return true;
@@ -312,6 +340,8 @@ private:
 }  // namespace detail
 
 /// Whether the graph keeps its law; if not, `complaint` says where.
-constexpr bool verify(const graph& g, text& complaint) { return detail::verifier(g, complaint).run(); }
+constexpr bool verify(const graph& g, text& complaint) {
+    return detail::verifier(g, complaint).run();
+}
 
 }  // namespace etch

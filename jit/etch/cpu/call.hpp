@@ -26,13 +26,15 @@ struct kernel_call {
     std::int64_t rows = 1;    // combinations of the outer axes, the vectorised one excepted
     std::int64_t blocks = 1;  // pieces of the vectorised axis, where it is an outer one
     std::int64_t block = 1;
-    std::int64_t* partials = nullptr;  // of each task, for each reduction to a scalar: value and index
+    std::int64_t* partials =
+        nullptr;  // of each task, for each reduction to a scalar: value and index
     const part* of = nullptr;
 };
 
 /// Body i of a program: units [first, last) of task `task`, and what follows when all tasks are done.
 struct kernel_entry {
-    void (*run)(const kernel_call&, const kernel_entry&, std::int64_t first, std::int64_t last, std::int64_t task);
+    void (*run)(const kernel_call&, const kernel_entry&, std::int64_t first, std::int64_t last,
+                std::int64_t task);
     void (*finish)(const kernel_call&, const kernel_entry&, std::int64_t tasks);
     const void* context = nullptr;  // the interpreter's
 };

@@ -63,7 +63,8 @@ public:
 
     /// Plans for these dims, unless it was done for the same ones before.
     void bind(std::span<const std::int64_t> dims) {
-        if (bound && std::equal(dims.begin(), dims.end(), dim_values.begin(), dim_values.end())) return;
+        if (bound && std::equal(dims.begin(), dims.end(), dim_values.begin(), dim_values.end()))
+            return;
         bound = false;
         dim_values.assign(dims.begin(), dims.end());
         layout l = arena_layout(p, dim_values);
@@ -84,18 +85,23 @@ public:
     }
 
     /// Runs all steps. Pointers are in order of the program's inputs, outputs and states.
-    void run(std::span<const void* const> inputs, std::span<void* const> outputs, std::span<void* const> states) {
+    void run(std::span<const void* const> inputs, std::span<void* const> outputs,
+             std::span<void* const> states) {
         for (std::size_t i = 0; i < p.storages.size(); ++i) {
             const storage& s = p.storages[i];
             if (s.alias >= 0) continue;
             auto index = static_cast<std::size_t>(s.index);
             // Inputs are only read; one type of pointer serves all.
-            if (s.where == place::input) pointers[i] = static_cast<std::byte*>(const_cast<void*>(inputs[index]));
-            else if (s.where == place::output) pointers[i] = static_cast<std::byte*>(outputs[index]);
-            else if (s.where == place::state) pointers[i] = static_cast<std::byte*>(states[index]);
+            if (s.where == place::input)
+                pointers[i] = static_cast<std::byte*>(const_cast<void*>(inputs[index]));
+            else if (s.where == place::output)
+                pointers[i] = static_cast<std::byte*>(outputs[index]);
+            else if (s.where == place::state)
+                pointers[i] = static_cast<std::byte*>(states[index]);
         }
         for (std::size_t i = 0; i < p.storages.size(); ++i)
-            if (p.storages[i].alias >= 0) pointers[i] = pointers[static_cast<std::size_t>(p.root(static_cast<int>(i)))];
+            if (p.storages[i].alias >= 0)
+                pointers[i] = pointers[static_cast<std::size_t>(p.root(static_cast<int>(i)))];
         run_steps(p.all_steps());
     }
 
@@ -110,10 +116,10 @@ public:
     /// The step kinds that this back end has.
     void run_step(const step& s) {
         switch (s.kind) {
-            case step_kind::kernel: return run_parts(s.parts);
-            case step_kind::gemm: return run_gemm(p.gemms[at(s.index)]);
-            case step_kind::loop: return run_loop(p.loops[at(s.index)]);
-            case step_kind::copy: return run_copy(p.copies[at(s.index)]);
+        case step_kind::kernel: return run_parts(s.parts);
+        case step_kind::gemm: return run_gemm(p.gemms[at(s.index)]);
+        case step_kind::loop: return run_loop(p.loops[at(s.index)]);
+        case step_kind::copy: return run_copy(p.copies[at(s.index)]);
         }
         throw mistake("the CPU back end has no step of the kind " + std::string(name_of(s.kind)));
     }
@@ -149,17 +155,21 @@ protected:
             if (s.where != place::constant) continue;
             constants.emplace_back(s.size.code * row_of(s.element).bytes);
             pointers[i] = constants.back().data();
-            for (std::int64_t k = 0; k < s.size.code; ++k) write_word(pointers[i], s.element, k, p.words[at(s.index) + static_cast<std::size_t>(k)]);
+            for (std::int64_t k = 0; k < s.size.code; ++k)
+                write_word(pointers[i], s.element, k,
+                           p.words[at(s.index) + static_cast<std::size_t>(k)]);
         }
     }
     static void write_word(std::byte* to, dtype d, std::int64_t k, std::int64_t word) {
-        auto put = [&](auto x) { std::memcpy(to + k * static_cast<std::int64_t>(sizeof x), &x, sizeof x); };
+        auto put = [&](auto x) {
+            std::memcpy(to + k * static_cast<std::int64_t>(sizeof x), &x, sizeof x);
+        };
         switch (d) {
-            case dtype::float64: return put(std::bit_cast<double>(word));
-            case dtype::float32: return put(static_cast<float>(std::bit_cast<double>(word)));
-            case dtype::boolean: return put(word != 0);
-            case dtype::int32: return put(static_cast<std::int32_t>(word));
-            case dtype::int64: return put(word);
+        case dtype::float64: return put(std::bit_cast<double>(word));
+        case dtype::float32: return put(static_cast<float>(std::bit_cast<double>(word)));
+        case dtype::boolean: return put(word != 0);
+        case dtype::int32: return put(static_cast<std::int32_t>(word));
+        case dtype::int64: return put(word);
         }
     }
 
@@ -199,7 +209,8 @@ protected:
         }
         constexpr std::int64_t operations_per_task = 1 << 17, most_tasks = 64;
         std::int64_t work = r.units * elements * std::max(b.instructions.count, 4);
-        r.tasks = b.sequential ? 1 : std::clamp<std::int64_t>(work / operations_per_task, 1, most_tasks);
+        r.tasks =
+            b.sequential ? 1 : std::clamp<std::int64_t>(work / operations_per_task, 1, most_tasks);
         r.units_per_task = std::max<std::int64_t>((r.units + r.tasks - 1) / r.tasks, 1);
         r.tasks = (r.units + r.units_per_task - 1) / r.units_per_task;
         r.first_partial = words;
@@ -208,8 +219,10 @@ protected:
 
     void run_steps(range_of r) {
         for (int i = 0; i < r.count; ++i) {
-            if (watcher) watcher->run(*watcher, *this, r.first + i);
-            else run_step(p.steps[at(r.first + i)]);
+            if (watcher)
+                watcher->run(*watcher, *this, r.first + i);
+            else
+                run_step(p.steps[at(r.first + i)]);
         }
     }
 
@@ -242,7 +255,8 @@ protected:
         for (int i = 0; i < r.count; ++i) finish(r.first + i);
     }
     void run_tasks(int i) {
-        if (parts[at(i)].tasks == 1) run_task(i, 0);
+        if (parts[at(i)].tasks == 1)
+            run_task(i, 0);
         else if (parts[at(i)].tasks > 1)
             parallel(static_cast<int>(parts[at(i)].tasks), [&](int t) { run_task(i, t); });
     }
@@ -279,25 +293,29 @@ protected:
         c.ldc = c.n;
         c.transpose_a = g.transpose_a;
         c.transpose_b = g.transpose_b;
-        std::int64_t batch = number(g.batch), step_a = number(g.stride_a), step_b = number(g.stride_b);
+        std::int64_t batch = number(g.batch), step_a = number(g.stride_a),
+                     step_b = number(g.stride_b);
         for (std::int64_t i = 0; i < batch; ++i) {
             c.a = reinterpret_cast<const T*>(pointers[at(g.a)]) + number(g.offset_a) + i * step_a;
             c.b = reinterpret_cast<const T*>(pointers[at(g.b)]) + number(g.offset_b) + i * step_b;
             c.c = reinterpret_cast<T*>(pointers[at(g.c)]) + i * c.m * c.n;
-            cpu::gemm(c, [&](std::int64_t row, std::int64_t row_end, std::int64_t column, std::int64_t column_end) {
-                if (g.epilogue >= 0) run_epilogue(g.epilogue, i * c.m, row, row_end, column, column_end, c.n);
+            cpu::gemm(c, [&](std::int64_t row, std::int64_t row_end, std::int64_t column,
+                             std::int64_t column_end) {
+                if (g.epilogue >= 0)
+                    run_epilogue(g.epilogue, i * c.m, row, row_end, column, column_end, c.n);
             });
         }
     }
     /// The epilogue over a block of the product, by the thread that has just made it and while it is in cache. The body's
     /// space is the whole result, as one axis or with the product's columns as the last; above them are rows.
-    void run_epilogue(int i, std::int64_t first_row, std::int64_t row, std::int64_t row_end, std::int64_t column,
-                      std::int64_t column_end, std::int64_t columns) {
+    void run_epilogue(int i, std::int64_t first_row, std::int64_t row, std::int64_t row_end,
+                      std::int64_t column, std::int64_t column_end, std::int64_t columns) {
         const part& q = p.parts[at(i)];
         const body& b = p.bodies[at(q.body)];
         bool whole_rows = column == 0 && column_end == columns;
         std::vector<bound_slot>& moved = epilogue_slots();
-        auto run_piece = [&](std::int64_t from, std::int64_t to, std::int64_t left, std::int64_t right) {
+        auto run_piece = [&](std::int64_t from, std::int64_t to, std::int64_t left,
+                             std::int64_t right) {
             kernel_call call = parts[at(i)].call;
             moved.assign(call.slots, call.slots + q.slots.count);
             std::int64_t origin[max_rank]{};  // the first point of the piece, along each axis
@@ -319,7 +337,8 @@ protected:
             const kernel_entry& e = entries[at(q.body)];
             e.run(call, e, 0, call.rows, 0);
         };
-        if (b.outer > 1 || whole_rows) return run_piece(first_row + row, first_row + row_end, column, column_end);
+        if (b.outer > 1 || whole_rows)
+            return run_piece(first_row + row, first_row + row_end, column, column_end);
         for (std::int64_t r = row; r < row_end; ++r)
             run_piece(first_row + r, first_row + r + 1, column, column_end);
     }

@@ -34,7 +34,8 @@ struct cut {
     std::int64_t extent, size;
     int count;
 
-    constexpr cut(std::int64_t e, std::int64_t s) : extent(e), size(s), count(static_cast<int>((e + s - 1) / s)) {}
+    constexpr cut(std::int64_t e, std::int64_t s)
+        : extent(e), size(s), count(static_cast<int>((e + s - 1) / s)) {}
     constexpr std::int64_t begin(int i) const { return i * size; }
     constexpr std::int64_t end(int i) const { return std::min(extent, (i + 1) * size); }
 };
@@ -58,12 +59,18 @@ struct gemm_grid {
     static constexpr gemm_grid make(std::int64_t m, std::int64_t n, std::int64_t k) {
         std::int64_t row = 4 * gemm_grain, column = 8 * gemm_grain;
         auto blocks = [&] { return ((m + row - 1) / row) * ((n + column - 1) / column); };
-        auto work = [&] { return static_cast<double>(std::min(m, row)) * static_cast<double>(std::min(n, column)) *
-                                 static_cast<double>(k); };
-        while (blocks() < 16 && work() > gemm_parallel_from && (row > gemm_grain || column > gemm_grain)) {
-            if (std::min(m, row) > std::min(n, column) && row > gemm_grain) row /= 2;
-            else if (column > gemm_grain) column /= 2;
-            else row /= 2;
+        auto work = [&] {
+            return static_cast<double>(std::min(m, row)) *
+                   static_cast<double>(std::min(n, column)) * static_cast<double>(k);
+        };
+        while (blocks() < 16 && work() > gemm_parallel_from &&
+               (row > gemm_grain || column > gemm_grain)) {
+            if (std::min(m, row) > std::min(n, column) && row > gemm_grain)
+                row /= 2;
+            else if (column > gemm_grain)
+                column /= 2;
+            else
+                row /= 2;
         }
         return {cut(m, even(m, row)), cut(n, even(n, column))};
     }
@@ -85,7 +92,7 @@ public:
     T* take(std::size_t n) {
         if (n > size_) {
             release();
-            data_ = static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{128}));
+            data_ = static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{128}));
             size_ = n;
         }
         return data_;
@@ -96,7 +103,7 @@ private:
     packing_space() = default;
     ~packing_space() { release(); }
     void release() {
-        if (data_) ::operator delete(data_, std::align_val_t{128});
+        if (data_) ::operator delete (data_, std::align_val_t{128});
         data_ = nullptr;
         size_ = 0;
     }
@@ -112,27 +119,38 @@ template <class T> struct eigen_kernel {
     template <int order> using mapper = Eigen::internal::const_blas_data_mapper<T, index, order>;
 
     template <int order>
-    static void pack_left(T* to, const T* from, index stride, index at, index from_k, index rows, index depth) {
+    static void pack_left(T* to, const T* from, index stride, index at, index from_k, index rows,
+                          index depth) {
         Eigen::internal::gemm_pack_lhs<T, index, mapper<order>, traits::mr, traits::LhsProgress,
-                                       typename traits::LhsPacket4Packing, order> pack;
+                                       typename traits::LhsPacket4Packing, order>
+            pack;
         pack(to, mapper<order>(from, stride).getSubMapper(at, from_k), depth, rows);
     }
     template <int order>
-    static void pack_right(T* to, const T* from, index stride, index at, index from_k, index columns, index depth) {
+    static void pack_right(T* to, const T* from, index stride, index at, index from_k,
+                           index columns, index depth) {
         Eigen::internal::gemm_pack_rhs<T, index, mapper<order>, traits::nr, order> pack;
         pack(to, mapper<order>(from, stride).getSubMapper(from_k, at), depth, columns);
     }
-    static void pack_b(const gemm_call<T>& call, T* to, index at, index from_k, index columns, index depth) {
-        if (call.transpose_b) pack_left<Eigen::RowMajor>(to, call.b, call.ldb, at, from_k, columns, depth);
-        else pack_left<Eigen::ColMajor>(to, call.b, call.ldb, at, from_k, columns, depth);
+    static void pack_b(const gemm_call<T>& call, T* to, index at, index from_k, index columns,
+                       index depth) {
+        if (call.transpose_b)
+            pack_left<Eigen::RowMajor>(to, call.b, call.ldb, at, from_k, columns, depth);
+        else
+            pack_left<Eigen::ColMajor>(to, call.b, call.ldb, at, from_k, columns, depth);
     }
-    static void pack_a(const gemm_call<T>& call, T* to, index at, index from_k, index rows, index depth) {
-        if (call.transpose_a) pack_right<Eigen::RowMajor>(to, call.a, call.lda, at, from_k, rows, depth);
-        else pack_right<Eigen::ColMajor>(to, call.a, call.lda, at, from_k, rows, depth);
+    static void pack_a(const gemm_call<T>& call, T* to, index at, index from_k, index rows,
+                       index depth) {
+        if (call.transpose_a)
+            pack_right<Eigen::RowMajor>(to, call.a, call.lda, at, from_k, rows, depth);
+        else
+            pack_right<Eigen::ColMajor>(to, call.a, call.lda, at, from_k, rows, depth);
     }
-    static void add(T* c, index stride, const T* packed_b, const T* packed_a, index rows, index columns, index depth) {
+    static void add(T* c, index stride, const T* packed_b, const T* packed_a, index rows,
+                    index columns, index depth) {
         using result = Eigen::internal::blas_data_mapper<T, index, Eigen::ColMajor>;
-        Eigen::internal::gebp_kernel<T, T, index, result, traits::mr, traits::nr, false, false> kernel;
+        Eigen::internal::gebp_kernel<T, T, index, result, traits::mr, traits::nr, false, false>
+            kernel;
         kernel(result(c, stride), packed_b, packed_a, columns, depth, rows, T(1));
     }
     /// How much of k is packed at a time: Eigen's choice for this machine's caches.
@@ -146,12 +164,13 @@ template <class T> struct eigen_kernel {
 /// One part of C, by blocks of k. An operand that several blocks of the result need is packed before them, once; one that
 /// a single block needs is packed by that block's task, and is in its cache then.
 template <class T, class F>
-void gemm_part_of(const gemm_call<T>& call, std::int64_t first_row, std::int64_t first_column, const gemm_grid& grid,
-                  bool alone, std::int64_t depth, F& after) {
+void gemm_part_of(const gemm_call<T>& call, std::int64_t first_row, std::int64_t first_column,
+                  const gemm_grid& grid, bool alone, std::int64_t depth, F& after) {
     using kernel = eigen_kernel<T>;
     const cut &rows = grid.rows, &columns = grid.columns;
     std::int64_t size_b = (columns.extent * depth + 31) / 32 * 32;
-    T* packed_b = packing_space<T>::of_this_thread().take(static_cast<std::size_t>(size_b + rows.extent * depth));
+    T* packed_b = packing_space<T>::of_this_thread().take(
+        static_cast<std::size_t>(size_b + rows.extent * depth));
     T* packed_a = packed_b + size_b;
     const bool b_before = rows.count > 1, a_before = columns.count > 1;
     for (std::int64_t from_k = 0; from_k == 0 || from_k < call.k; from_k += depth) {
@@ -162,12 +181,14 @@ void gemm_part_of(const gemm_call<T>& call, std::int64_t first_row, std::int64_t
         };
         auto pack_b = [&, d, from_k](int j) {
             std::int64_t at = columns.begin(j);
-            kernel::pack_b(call, packed_b + at * d, first_column + at, from_k, columns.end(j) - at, d);
+            kernel::pack_b(call, packed_b + at * d, first_column + at, from_k, columns.end(j) - at,
+                           d);
         };
         int count_b = b_before ? columns.count : 0, count_a = a_before ? rows.count : 0;
         if (d > 0)
-            for_each_task(alone, count_b + count_a,
-                          [&](int task) { task < count_b ? pack_b(task) : pack_a(task - count_b); });
+            for_each_task(alone, count_b + count_a, [&](int task) {
+                task < count_b ? pack_b(task) : pack_a(task - count_b);
+            });
         for_each_task(alone, rows.count * columns.count, [&](int task) {
             int i = task % rows.count, j = task / rows.count;
             std::int64_t row = rows.begin(i), column = columns.begin(j), height = rows.end(i) - row,
@@ -178,9 +199,12 @@ void gemm_part_of(const gemm_call<T>& call, std::int64_t first_row, std::int64_t
             if (from_k == 0)
                 for (std::int64_t r = 0; r < height; ++r)
                     std::memset(c + r * call.ldc, 0, static_cast<std::size_t>(width) * sizeof(T));
-            if (d > 0) kernel::add(c, call.ldc, packed_b + column * d, packed_a + row * d, height, width, d);
+            if (d > 0)
+                kernel::add(c, call.ldc, packed_b + column * d, packed_a + row * d, height, width,
+                            d);
             if (from_k + depth >= call.k)
-                after(first_row + row, first_row + row + height, first_column + column, first_column + column + width);
+                after(first_row + row, first_row + row + height, first_column + column,
+                      first_column + column + width);
         });
     }
 }
@@ -188,8 +212,8 @@ void gemm_part_of(const gemm_call<T>& call, std::int64_t first_row, std::int64_t
 /// A product with a vector v, of n results: result i is a sum over k of x[i * across + l * along] v[l], and goes to
 /// to[i * stride]; one of across and along is 1. A matrix is read once, so the kernel for matrices would gain nothing.
 template <class T>
-void multiply_vector(const T* x, std::int64_t across, std::int64_t along, const T* v, T* to, std::int64_t stride,
-                     std::int64_t n, std::int64_t k) {
+void multiply_vector(const T* x, std::int64_t across, std::int64_t along, const T* v, T* to,
+                     std::int64_t stride, std::int64_t n, std::int64_t k) {
     using P = pack<T>;
     const P zero(T(0));
     if (across == 1) {  // rows of x, onto a few packs of results
@@ -258,25 +282,32 @@ template <class T, class F> void gemm_vector(const gemm_call<T>& call, bool alon
         for (std::int64_t l = 0; l < k; ++l) copy[l] = v[l * v_stride];
         v = copy;
     }
-    cut pieces(n, gemm_grid::even(n, std::max<std::int64_t>(gemm_grain, (std::int64_t{1} << 16) / std::max<std::int64_t>(k, 1))));
+    cut pieces(n, gemm_grid::even(
+                      n, std::max<std::int64_t>(gemm_grain, (std::int64_t{1} << 16) /
+                                                                std::max<std::int64_t>(k, 1))));
     for_each_task(alone, pieces.count, [&](int task) {
-        std::int64_t at = pieces.begin(task), end = pieces.end(task), stride = by_rows ? call.ldc : 1;
-        multiply_vector(x + at * (contiguous_sum ? ld : 1), contiguous_sum ? ld : 1, contiguous_sum ? 1 : ld, v,
-                        call.c + at * stride, stride, end - at, k);
-        if (by_rows) after(at, end, std::int64_t{0}, std::int64_t{1});
-        else after(std::int64_t{0}, std::int64_t{1}, at, end);
+        std::int64_t at = pieces.begin(task), end = pieces.end(task),
+                     stride = by_rows ? call.ldc : 1;
+        multiply_vector(x + at * (contiguous_sum ? ld : 1), contiguous_sum ? ld : 1,
+                        contiguous_sum ? 1 : ld, v, call.c + at * stride, stride, end - at, k);
+        if (by_rows)
+            after(at, end, std::int64_t{0}, std::int64_t{1});
+        else
+            after(std::int64_t{0}, std::int64_t{1}, at, end);
     });
 }
 #else
 inline void multiply(const gemm_call<float>& g) {
-    cblas_sgemm(CblasRowMajor, g.transpose_a ? CblasTrans : CblasNoTrans, g.transpose_b ? CblasTrans : CblasNoTrans,
-                static_cast<int>(g.m), static_cast<int>(g.n), static_cast<int>(g.k), 1.f, g.a, static_cast<int>(g.lda),
+    cblas_sgemm(CblasRowMajor, g.transpose_a ? CblasTrans : CblasNoTrans,
+                g.transpose_b ? CblasTrans : CblasNoTrans, static_cast<int>(g.m),
+                static_cast<int>(g.n), static_cast<int>(g.k), 1.f, g.a, static_cast<int>(g.lda),
                 g.b, static_cast<int>(g.ldb), 0.f, g.c, static_cast<int>(g.ldc));
 }
 inline void multiply(const gemm_call<double>& g) {
-    cblas_dgemm(CblasRowMajor, g.transpose_a ? CblasTrans : CblasNoTrans, g.transpose_b ? CblasTrans : CblasNoTrans,
-                static_cast<int>(g.m), static_cast<int>(g.n), static_cast<int>(g.k), 1., g.a, static_cast<int>(g.lda),
-                g.b, static_cast<int>(g.ldb), 0., g.c, static_cast<int>(g.ldc));
+    cblas_dgemm(CblasRowMajor, g.transpose_a ? CblasTrans : CblasNoTrans,
+                g.transpose_b ? CblasTrans : CblasNoTrans, static_cast<int>(g.m),
+                static_cast<int>(g.n), static_cast<int>(g.k), 1., g.a, static_cast<int>(g.lda), g.b,
+                static_cast<int>(g.ldb), 0., g.c, static_cast<int>(g.ldc));
 }
 #endif
 }  // namespace detail
@@ -286,8 +317,10 @@ inline void multiply(const gemm_call<double>& g) {
 /// allocated once the calling thread has done a product of this size.
 template <class T, class F> void gemm(const gemm_call<T>& call, F after) {
     if (call.m <= 0 || call.n <= 0) return;
-    double multiplications = static_cast<double>(call.m) * static_cast<double>(call.n) * static_cast<double>(call.k);
-    bool alone = multiplications < (call.m == 1 || call.n == 1 ? detail::gemm_parallel_from / 4 : detail::gemm_parallel_from);
+    double multiplications =
+        static_cast<double>(call.m) * static_cast<double>(call.n) * static_cast<double>(call.k);
+    bool alone = multiplications < (call.m == 1 || call.n == 1 ? detail::gemm_parallel_from / 4
+                                                               : detail::gemm_parallel_from);
 #if defined(ETCH_USE_CBLAS)
     if (call.k > 0) {
         detail::multiply(call);
@@ -302,7 +335,8 @@ template <class T, class F> void gemm(const gemm_call<T>& call, F after) {
     });
 #else
     if (call.m == 1 || call.n == 1) return detail::gemm_vector(call, alone, after);
-    std::int64_t depth = call.k > 0 ? detail::eigen_kernel<T>::depth_of_block(call.m, call.n, call.k) : 1;
+    std::int64_t depth =
+        call.k > 0 ? detail::eigen_kernel<T>::depth_of_block(call.m, call.n, call.k) : 1;
     detail::cut rows(call.m, detail::gemm_grid::even(call.m, detail::gemm_part));
     detail::cut columns(call.n, detail::gemm_grid::even(call.n, detail::gemm_part));
     for (int i = 0; i < rows.count; ++i)

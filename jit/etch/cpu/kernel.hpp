@@ -24,7 +24,8 @@ template <const auto& program, int id> struct kernel {
         return program.instructions[static_cast<std::size_t>(shape.instructions.first + i)];
     }
     static constexpr std::span<const instruction> lines() {
-        return {program.instructions.data() + shape.instructions.first, static_cast<std::size_t>(count)};
+        return {program.instructions.data() + shape.instructions.first,
+                static_cast<std::size_t>(count)};
     }
     static constexpr int reductions = scalar_reductions(lines());
     static constexpr int vector_axis =
@@ -44,6 +45,8 @@ template <const auto& program, int id> struct kernel {
     /// Registers and where the slots point now, in elements.
     struct frame : registers<all_lines> {
         const kernel_call* call;
+        std::byte* data[shape.slots +
+                        1];  // copies: what the call holds would be read anew after every store
         std::int64_t at[shape.slots + 1];
         std::int64_t linear;  // index in the row, or in the whole space, of the pack's first lane
     };
@@ -56,12 +59,16 @@ template <const auto& program, int id> struct kernel {
 
     // ---- memory -------------------------------------------------------------------------------------------------
     template <int i> [[gnu::always_inline]] static std::int64_t vector_stride(const frame& f) {
-        if constexpr (vector_axis < 0 || line(i).stride == 0) return 0;
-        else if constexpr (line(i).stride == 1) return 1;
-        else return f.call->slots[line(i).slot].strides[vector_axis];
+        if constexpr (vector_axis < 0 || line(i).stride == 0)
+            return 0;
+        else if constexpr (line(i).stride == 1)
+            return 1;
+        else
+            return f.call->slots[line(i).slot].strides[vector_axis];
     }
-    template <int i> [[gnu::always_inline]] static element<i>* address(const frame& f, std::int64_t x) {
-        return reinterpret_cast<element<i>*>(f.call->slots[line(i).slot].data) + f.at[line(i).slot] +
+    template <int i>
+    [[gnu::always_inline]] static element<i>* address(const frame& f, std::int64_t x) {
+        return reinterpret_cast<element<i>*>(f.data[line(i).slot]) + f.at[line(i).slot] +
                x * vector_stride<i>(f);
     }
 
@@ -70,11 +77,14 @@ template <const auto& program, int id> struct kernel {
         constexpr instruction k = line(i);
         using T = element<i>;
         if constexpr (k.what == code::load) {
-            if constexpr (k.stride == 0) value<i>(f) = pack<T>(*address<i>(f, x));
+            if constexpr (k.stride == 0)
+                value<i>(f) = pack<T>(*address<i>(f, x));
             else if constexpr (k.stride == 1)
                 value<i>(f) = whole ? load(static_cast<const T*>(address<i>(f, x)))
                                     : load(static_cast<const T*>(address<i>(f, x)), n);
-            else value<i>(f) = load_strided(static_cast<const T*>(address<i>(f, x)), vector_stride<i>(f), n);
+            else
+                value<i>(f) =
+                    load_strided(static_cast<const T*>(address<i>(f, x)), vector_stride<i>(f), n);
         } else if constexpr (k.what == code::gather) {
             const auto& index = value<k.operands[0]>(f);
             value<i>(f) = detail::gather_lanes(static_cast<const T*>(address<i>(f, x)), index,
@@ -95,10 +105,13 @@ template <const auto& program, int id> struct kernel {
         } else if constexpr (k.what == code::compute) {
             compute<i>(f, n);
         } else if constexpr (k.what == code::store) {
-            if constexpr (k.stride == 0) *address<i>(f, x) = value<k.operands[0]>(f).get(0);
+            if constexpr (k.stride == 0)
+                *address<i>(f, x) = value<k.operands[0]>(f).get(0);
             else if constexpr (k.stride == 1) {
-                if constexpr (whole) store(value<k.operands[0]>(f), address<i>(f, x));
-                else store(value<k.operands[0]>(f), address<i>(f, x), n);
+                if constexpr (whole)
+                    store(value<k.operands[0]>(f), address<i>(f, x));
+                else
+                    store(value<k.operands[0]>(f), address<i>(f, x), n);
             } else {
                 store_strided(value<k.operands[0]>(f), address<i>(f, x), vector_stride<i>(f), n);
             }
@@ -116,14 +129,15 @@ template <const auto& program, int id> struct kernel {
         if constexpr (k.op == op_of<cast_row>()) {
             value<i>(f) = convert<element<i>>(value<k.operands[0]>(f));
         } else if constexpr (k.op == op_of<checked_index_row>()) {
-            value<i>(f) = detail::check_index(value<k.operands[0]>(f), value<k.operands[1]>(f), k.word != 0, n, i,
-                                              f.call->of);
+            value<i>(f) = detail::check_index(value<k.operands[0]>(f), value<k.operands[1]>(f),
+                                              k.word != 0, n, i, f.call->of);
         } else if constexpr (k.operands[1] < 0) {
             value<i>(f) = row::cpu(value<k.operands[0]>(f));
         } else if constexpr (k.operands[2] < 0) {
             value<i>(f) = row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f));
         } else {
-            value<i>(f) = row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f), value<k.operands[2]>(f));
+            value<i>(f) =
+                row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f), value<k.operands[2]>(f));
         }
     }
 
@@ -132,7 +146,8 @@ template <const auto& program, int id> struct kernel {
         detail::begin<row_type<line(i).op>, operand_element<i>>(running<i>(f));
     }
     template <int i, bool whole>
-    [[gnu::always_inline]] static void accumulate(frame& f, [[maybe_unused]] std::int64_t x, [[maybe_unused]] int n) {
+    [[gnu::always_inline]] static void accumulate(frame& f, [[maybe_unused]] std::int64_t x,
+                                                  [[maybe_unused]] int n) {
         constexpr instruction k = line(i);
         constexpr bool along = shape.kind != body_kind::columns || detail::over(k) == level::row;
         detail::accumulate<row_type<k.op>, whole>(running<i>(f), value<k.operands[0]>(f), f.linear,
@@ -157,34 +172,57 @@ template <const auto& program, int id> struct kernel {
     }
 
     // ---- groups of instructions ---------------------------------------------------------------------------------
-    template <int... i> [[gnu::always_inline]] static void do_before(frame& f, std::integer_sequence<int, i...>) {
-        int done[] = {0, ([&] { if constexpr (detail::is_before(line(i))) execute<i, true>(f, 0, lanes); }(), 0)...};
+    template <int... i>
+    [[gnu::always_inline]] static void do_before(frame& f, std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&] {
+                                 if constexpr (detail::is_before(line(i)))
+                                     execute<i, true>(f, 0, lanes);
+                             }(),
+                             0)...};
         (void)done;
     }
     template <int p, bool whole, int... i>
-    [[gnu::always_inline]] static void do_points(frame& f, std::int64_t x, int n, std::integer_sequence<int, i...>) {
-        int done[] = {0, ([&]() __attribute__((always_inline)) {
-                          if constexpr (detail::in_pass(line(i), p)) execute<i, whole>(f, x, n);
-                      }(), 0)...};
+    [[gnu::always_inline]] static void do_points(frame& f, std::int64_t x, int n,
+                                                 std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 if constexpr (detail::in_pass(line(i), p))
+                                     execute<i, whole>(f, x, n);
+                             }(),
+                             0)...};
         (void)done;
     }
     template <int p, bool whole, int... i>
-    [[gnu::always_inline]] static void do_rows(frame& f, std::int64_t x, int n, std::integer_sequence<int, i...>) {
-        int done[] = {0, ([&]() __attribute__((always_inline)) {
-                          if constexpr (detail::in_row_stage(line(i), p)) {
-                              if constexpr (detail::is_row_reduction(line(i))) end_reduction<i>(f);
-                              else execute<i, whole>(f, x, n);
-                          }
-                      }(), 0)...};
+    [[gnu::always_inline]] static void do_rows(frame& f, std::int64_t x, int n,
+                                               std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 if constexpr (detail::in_row_stage(line(i), p)) {
+                                     if constexpr (detail::is_row_reduction(line(i)))
+                                         end_reduction<i>(f);
+                                     else
+                                         execute<i, whole>(f, x, n);
+                                 }
+                             }(),
+                             0)...};
         (void)done;
     }
     template <int p, int... i>
     [[gnu::always_inline]] static void begin_rows(frame& f, std::integer_sequence<int, i...>) {
-        int done[] = {0, ([&]() __attribute__((always_inline)) {
-                          if constexpr (detail::is_row_reduction(line(i)) && detail::in_pass(line(i), p))
-                              begin_reduction<i>(f);
-                      }(), 0)...};
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 if constexpr (detail::is_row_reduction(line(i)) &&
+                                               detail::in_pass(line(i), p))
+                                     begin_reduction<i>(f);
+                             }(),
+                             0)...};
         (void)done;
+    }
+
+    [[gnu::always_inline]] static void open(frame& f, const kernel_call& call) {
+        f.call = &call;
+        for (int s = 0; s < shape.slots; ++s) f.data[s] = call.slots[s].data;
     }
 
     // ---- loops --------------------------------------------------------------------------------------------------
@@ -207,7 +245,8 @@ template <const auto& program, int id> struct kernel {
         }
     }
     /// Calls visit() for each combination of the axes [first, last), the slots pointed at it.
-    template <int first, int last, class F> [[gnu::always_inline]] static void nest(frame& f, F visit) {
+    template <int first, int last, class F>
+    [[gnu::always_inline]] static void nest(frame& f, F visit) {
         if constexpr (first >= last) {
             visit();
         } else {
@@ -224,67 +263,90 @@ template <const auto& program, int id> struct kernel {
         constexpr int axes = shape.outer + shape.inner;
         std::int64_t n = f.call->extents[axes - 1];
         f.linear = 0;
-        nest<shape.outer, axes - 1>(f, [&]() __attribute__((always_inline)) {
-            std::int64_t x = 0;
-            for (; x + lanes <= n; x += lanes) {
-                do_points<p, true>(f, x, lanes, all_lines{});
-                f.linear += lanes;
-            }
-            if (x < n) do_points<p, false>(f, x, static_cast<int>(n - x), all_lines{});
-            f.linear += n - x;
-        });
+        nest<shape.outer, axes - 1>(
+            f, [&]() __attribute__((always_inline)) {
+                std::int64_t x = 0;
+                for (; x + lanes <= n; x += lanes) {
+                    do_points<p, true>(f, x, lanes, all_lines{});
+                    f.linear += lanes;
+                }
+                if (x < n) do_points<p, false>(f, x, static_cast<int>(n - x), all_lines{});
+                f.linear += n - x;
+            });
     }
     template <int... p>
-    [[gnu::always_inline]] static void row_passes(frame& f, std::int64_t unit, std::integer_sequence<int, p...>) {
+    [[gnu::always_inline]] static void row_passes(frame& f, std::int64_t unit,
+                                                  std::integer_sequence<int, p...>) {
         f.linear = unit;
         do_rows<0, true>(f, 0, lanes, all_lines{});
-        int done[] = {0, ([&]() __attribute__((always_inline)) {
-                          row_pass<p>(f);
-                          f.linear = unit;
-                          do_rows<p + 1, true>(f, 0, lanes, all_lines{});
-                      }(), 0)...};
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 row_pass<p>(f);
+                                 f.linear = unit;
+                                 do_rows<p + 1, true>(f, 0, lanes, all_lines{});
+                             }(),
+                             0)...};
         (void)done;
     }
     template <bool whole, int... p>
-    [[gnu::always_inline]] static void column_passes(frame& f, std::int64_t base, std::int64_t x, int n,
-                                                     std::integer_sequence<int, p...>) {
+    [[gnu::always_inline]] static void column_passes(frame& f, std::int64_t base, std::int64_t x,
+                                                     int n, std::integer_sequence<int, p...>) {
         f.linear = base + x;
         do_rows<0, whole>(f, x, n, all_lines{});
-        int done[] = {0, ([&]() __attribute__((always_inline)) {
-                          begin_rows<p>(f, all_lines{});
-                          f.linear = 0;
-                          nest<shape.outer, shape.outer + shape.inner>(f, [&]() __attribute__((always_inline)) {
-                              do_points<p, whole>(f, x, n, all_lines{});
-                              ++f.linear;
-                          });
-                          f.linear = base + x;
-                          do_rows<p + 1, whole>(f, x, n, all_lines{});
-                      }(), 0)...};
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 begin_rows<p>(f, all_lines{});
+                                 f.linear = 0;
+                                 nest<shape.outer, shape.outer + shape.inner>(
+                                     f, [&]() __attribute__((always_inline)) {
+                                         do_points<p, whole>(f, x, n, all_lines{});
+                                         ++f.linear;
+                                     });
+                                 f.linear = base + x;
+                                 do_rows<p + 1, whole>(f, x, n, all_lines{});
+                             }(),
+                             0)...};
         (void)done;
     }
     template <int... i> static void begin_scalars(frame& f, std::integer_sequence<int, i...>) {
-        int done[] = {0, ([&] { if constexpr (detail::is_scalar_reduction(line(i))) begin_reduction<i>(f); }(), 0)...};
-        (void)done;
-    }
-    template <int... i> static void save_scalars(frame& f, std::int64_t task, std::integer_sequence<int, i...>) {
-        int done[] = {0, ([&] { if constexpr (detail::is_scalar_reduction(line(i))) save_partial<i>(f, task); }(), 0)...};
+        int done[] = {0, (
+                             [&] {
+                                 if constexpr (detail::is_scalar_reduction(line(i)))
+                                     begin_reduction<i>(f);
+                             }(),
+                             0)...};
         (void)done;
     }
     template <int... i>
-    static void do_end(frame& f, [[maybe_unused]] std::int64_t tasks, std::integer_sequence<int, i...>) {
-        int done[] = {0, ([&] {
-                          if constexpr (detail::is_scalar_reduction(line(i))) join_partials<i>(f, tasks);
-                          else if constexpr (detail::is_at_end(line(i)))
-                              execute<i, true>(f, 0, line(i).what == code::store_add ? 1 : lanes);
-                      }(), 0)...};
+    static void save_scalars(frame& f, std::int64_t task, std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&] {
+                                 if constexpr (detail::is_scalar_reduction(line(i)))
+                                     save_partial<i>(f, task);
+                             }(),
+                             0)...};
+        (void)done;
+    }
+    template <int... i>
+    static void do_end(frame& f, [[maybe_unused]] std::int64_t tasks,
+                       std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&] {
+                                 if constexpr (detail::is_scalar_reduction(line(i)))
+                                     join_partials<i>(f, tasks);
+                                 else if constexpr (detail::is_at_end(line(i)))
+                                     execute<i, true>(f, 0,
+                                                      line(i).what == code::store_add ? 1 : lanes);
+                             }(),
+                             0)...};
         (void)done;
     }
 
-    static void run(const kernel_call& call, const kernel_entry&, std::int64_t first, std::int64_t last,
-                    std::int64_t task) {
+    static void run(const kernel_call& call, const kernel_entry&, std::int64_t first,
+                    std::int64_t last, std::int64_t task) {
         if constexpr (shape.outer + shape.inner > 0) {
             frame f;
-            f.call = &call;
+            open(f, call);
             seek<0>(f, 0);
             do_before(f, all_lines{});
             begin_scalars(f, all_lines{});
@@ -304,10 +366,14 @@ template <const auto& program, int id> struct kernel {
                         f.linear = row * n + x;
                         for (; x + lanes <= end; x += lanes, f.linear += lanes)
                             do_points<0, true>(f, x, lanes, all_lines{});
-                        if (x < end) do_points<0, false>(f, x, static_cast<int>(end - x), all_lines{});
+                        if (x < end)
+                            do_points<0, false>(f, x, static_cast<int>(end - x), all_lines{});
                     } else {
-                        for (; x + lanes <= end; x += lanes) column_passes<true>(f, row * n, x, lanes, passes{});
-                        if (x < end) column_passes<false>(f, row * n, x, static_cast<int>(end - x), passes{});
+                        for (; x + lanes <= end; x += lanes)
+                            column_passes<true>(f, row * n, x, lanes, passes{});
+                        if (x < end)
+                            column_passes<false>(f, row * n, x, static_cast<int>(end - x),
+                                                 passes{});
                     }
                 }
             }
@@ -316,7 +382,7 @@ template <const auto& program, int id> struct kernel {
     }
     static void finish(const kernel_call& call, const kernel_entry&, std::int64_t tasks) {
         frame f;
-        f.call = &call;
+        open(f, call);
         f.linear = 0;
         seek<0>(f, 0);
         do_before(f, all_lines{});
@@ -332,7 +398,8 @@ template <const auto& program, int id> struct kernel {
 
 namespace detail {
 template <const auto& program, class Bodies> struct kernel_table;
-template <const auto& program, int... id> struct kernel_table<program, std::integer_sequence<int, id...>> {
+template <const auto& program, int... id>
+struct kernel_table<program, std::integer_sequence<int, id...>> {
     static constexpr std::array<kernel_entry, sizeof...(id)> entries{kernel<program, id>::entry...};
 };
 }  // namespace detail

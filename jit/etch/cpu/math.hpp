@@ -25,7 +25,8 @@ namespace etch::cpu {
 
 namespace detail {
 /// f on each register, as an Eigen array.
-template <class T, class F, class... P> [[gnu::always_inline]] inline pack<T> by_eigen(F f, const P&... x) {
+template <class T, class F, class... P>
+[[gnu::always_inline]] inline pack<T> by_eigen(F f, const P&... x) {
     using A = Eigen::Array<T, pack<T>::width, 1>;
     return each<pack<T>>(
         [f](auto... v) __attribute__((always_inline)) {
@@ -49,19 +50,23 @@ template <class T> [[gnu::always_inline]] inline pack<T> with_sign(pack<T> x, pa
     using U = typename pack<I>::vector;
     return each<pack<T>>(
         [](auto v, auto s) __attribute__((always_inline)) {
-            return (V)(((U)v & std::numeric_limits<I>::max()) | ((U)s & std::numeric_limits<I>::min()));
+            return (V)(((U)v & std::numeric_limits<I>::max()) |
+                       ((U)s & std::numeric_limits<I>::min()));
         },
         x, sign);
 }
 }  // namespace detail
 
 template <class T> [[gnu::always_inline]] inline pack<T> abs(pack<T> x) {
-    if constexpr (std::is_floating_point_v<T>) return detail::with_sign(x, pack<T>(T(0)));
-    else return select(x < pack<T>(T(0)), -x, x);
+    if constexpr (std::is_floating_point_v<T>)
+        return detail::with_sign(x, pack<T>(T(0)));
+    else
+        return select(x < pack<T>(T(0)), -x, x);
 }
 
 template <class T> [[gnu::always_inline]] inline pack<T> floor(pack<T> x) {
-    auto y = detail::by_eigen<T>([](const auto& a) __attribute__((always_inline)) { return a.floor(); }, x);
+    auto y = detail::by_eigen<T>(
+        [](const auto& a) __attribute__((always_inline)) { return a.floor(); }, x);
 #if defined(__SSE2__) && !defined(__SSE4_1__)
     y = detail::with_sign(y, x);  // there, Eigen's floor of -0 is 0
 #endif
@@ -75,14 +80,20 @@ template <class T> [[gnu::always_inline]] inline pack<T> sqrt(pack<T> x) {
         [](auto v) __attribute__((always_inline)) {
             using V = typename pack<T>::vector;
 #if defined(__AVX512F__)
-            if constexpr (std::is_same_v<T, float>) return (V)_mm512_sqrt_ps((__m512)v);
-            else return (V)_mm512_sqrt_pd((__m512d)v);
+            if constexpr (std::is_same_v<T, float>)
+                return (V)_mm512_sqrt_ps((__m512)v);
+            else
+                return (V)_mm512_sqrt_pd((__m512d)v);
 #elif defined(__AVX__)
-            if constexpr (std::is_same_v<T, float>) return (V)_mm256_sqrt_ps((__m256)v);
-            else return (V)_mm256_sqrt_pd((__m256d)v);
+            if constexpr (std::is_same_v<T, float>)
+                return (V)_mm256_sqrt_ps((__m256)v);
+            else
+                return (V)_mm256_sqrt_pd((__m256d)v);
 #else
-            if constexpr (std::is_same_v<T, float>) return (V)_mm_sqrt_ps((__m128)v);
-            else return (V)_mm_sqrt_pd((__m128d)v);
+            if constexpr (std::is_same_v<T, float>)
+                return (V)_mm_sqrt_ps((__m128)v);
+            else
+                return (V)_mm_sqrt_pd((__m128d)v);
 #endif
         },
         x);
@@ -98,14 +109,17 @@ template <class T> [[gnu::always_inline]] inline pack<T> scale(pack<T> x, pack<T
     return each<pack<T>>(
         [](auto v, auto k) __attribute__((always_inline)) {
             using V = typename pack<T>::vector;
-            if constexpr (sizeof(T) == 4) return (V)_mm512_scalef_ps((__m512)v, (__m512)k);
-            else return (V)_mm512_scalef_pd((__m512d)v, (__m512d)k);
+            if constexpr (sizeof(T) == 4)
+                return (V)_mm512_scalef_ps((__m512)v, (__m512)k);
+            else
+                return (V)_mm512_scalef_pd((__m512d)v, (__m512d)k);
         },
         x, n);
 #else
     using I = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
     constexpr I bias = sizeof(T) == 8 ? 1023 : 127, digits = std::numeric_limits<T>::digits - 1;
-    constexpr T magic = sizeof(T) == 8 ? T(0x1.8p52) : T(0x1.8p23);  // the lowest bits of magic + n are those of n
+    constexpr T magic =
+        sizeof(T) == 8 ? T(0x1.8p52) : T(0x1.8p23);  // the lowest bits of magic + n are those of n
     return each<pack<T>>(
         [](auto v, auto k) __attribute__((always_inline)) {
             using V = typename pack<T>::vector;
@@ -171,8 +185,9 @@ template <class T> [[gnu::always_inline]] inline pack<T> expm1(pack<T> x) {
 template <class T> [[gnu::always_inline]] inline pack<T> log(pack<T> x) {
     using P = pack<T>;
     auto tiny = x < P(std::numeric_limits<T>::min());
-    P y = detail::by_eigen<T>([](const auto& a) __attribute__((always_inline)) { return a.log(); },
-                              select(tiny, x * P(T(0x1p54)), x));
+    P y = detail::by_eigen<T>(
+        [](const auto& a) __attribute__((always_inline)) { return a.log(); },
+        select(tiny, x * P(T(0x1p54)), x));
     return y - select(tiny, P(T(54 * 0.693147180559945309417)), P(T(0)));
 }
 /// log(u) x / (u - 1) with u = 1 + x rounded (W. Kahan): the error of u cancels.
@@ -184,17 +199,22 @@ template <class T> [[gnu::always_inline]] inline pack<T> log1p(pack<T> x) {
 }
 template <class T> [[gnu::always_inline]] inline pack<T> sin(pack<T> x) {
     if constexpr (std::is_same_v<T, float>)
-        return detail::by_eigen<T>([](const auto& a) __attribute__((always_inline)) { return a.sin(); }, x);
-    else return lanewise(x, [](T s) { return std::sin(s); });
+        return detail::by_eigen<T>(
+            [](const auto& a) __attribute__((always_inline)) { return a.sin(); }, x);
+    else
+        return lanewise(x, [](T s) { return std::sin(s); });
 }
 template <class T> [[gnu::always_inline]] inline pack<T> cos(pack<T> x) {
     if constexpr (std::is_same_v<T, float>)
-        return detail::by_eigen<T>([](const auto& a) __attribute__((always_inline)) { return a.cos(); }, x);
-    else return lanewise(x, [](T s) { return std::cos(s); });
+        return detail::by_eigen<T>(
+            [](const auto& a) __attribute__((always_inline)) { return a.cos(); }, x);
+    else
+        return lanewise(x, [](T s) { return std::cos(s); });
 }
 template <class T> [[gnu::always_inline]] inline pack<T> tanh(pack<T> x) {
     if constexpr (std::is_same_v<T, float>)
-        return detail::by_eigen<T>([](const auto& a) __attribute__((always_inline)) { return a.tanh(); }, x);
+        return detail::by_eigen<T>(
+            [](const auto& a) __attribute__((always_inline)) { return a.tanh(); }, x);
     pack<T> e = expm1(pack<T>(T(-2)) * abs(x));
     return detail::with_sign(e / (e + pack<T>(T(2))), x);
 }

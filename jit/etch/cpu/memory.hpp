@@ -20,7 +20,8 @@ using byte_vector = vector<std::uint8_t, lanes>;
 #if defined(__AVX512F__)
     r.part[0] = (pack<bool>::vector)_mm512_cvtepu8_epi32((__m128i)b);
 #elif defined(__AVX2__)
-    r.part[0] = (pack<bool>::vector)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(&b)));
+    r.part[0] = (pack<bool>::vector)_mm256_cvtepu8_epi32(
+        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(&b)));
 #else
     for (int i = 0; i < lanes; ++i) r.part[0][i] = b[i];
 #endif
@@ -51,7 +52,8 @@ template <class T> [[gnu::always_inline]] inline pack<T> load(const T* from) {
     } else {
         pack<T> x;
         std::memcpy(&x.part[0], from, register_bytes);
-        if constexpr (pack<T>::parts == 2) std::memcpy(&x.part[1], from + pack<T>::width, register_bytes);
+        if constexpr (pack<T>::parts == 2)
+            std::memcpy(&x.part[1], from + pack<T>::width, register_bytes);
         return x;
     }
 }
@@ -86,7 +88,8 @@ template <class T> [[gnu::always_inline]] inline void store(pack<T> x, T* to) {
         std::memcpy(to, &b, sizeof b);
     } else {
         std::memcpy(to, &x.part[0], register_bytes);
-        if constexpr (pack<T>::parts == 2) std::memcpy(to + pack<T>::width, &x.part[1], register_bytes);
+        if constexpr (pack<T>::parts == 2)
+            std::memcpy(to + pack<T>::width, &x.part[1], register_bytes);
     }
 }
 template <class T> [[gnu::always_inline]] inline void store(pack<T> x, T* to, int n) {
@@ -134,19 +137,23 @@ template <class T> [[gnu::always_inline]] inline void store_stream(pack<T> x, T*
 }
 
 /// Elements from[0], from[stride], ...
-template <class T> [[gnu::always_inline]] inline pack<T> load_strided(const T* from, std::ptrdiff_t stride, int n = lanes) {
+template <class T>
+[[gnu::always_inline]] inline pack<T> load_strided(const T* from, std::ptrdiff_t stride,
+                                                   int n = lanes) {
     T t[lanes]{};
     for (int i = 0; i < n; ++i) t[i] = from[i * stride];
     return load(t);
 }
 template <class T>
-[[gnu::always_inline]] inline void store_strided(pack<T> x, T* to, std::ptrdiff_t stride, int n = lanes) {
+[[gnu::always_inline]] inline void store_strided(pack<T> x, T* to, std::ptrdiff_t stride,
+                                                 int n = lanes) {
     T t[lanes];
     store(x, t);
     for (int i = 0; i < n; ++i) to[i * stride] = t[i];
 }
 /// Elements from[offsets].
-template <class T, class I> [[gnu::always_inline]] inline pack<T> gather(const T* from, pack<I> offsets, int n = lanes) {
+template <class T, class I>
+[[gnu::always_inline]] inline pack<T> gather(const T* from, pack<I> offsets, int n = lanes) {
     I at[lanes];
     T t[lanes]{};
     store(offsets, at);

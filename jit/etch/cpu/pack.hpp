@@ -56,7 +56,8 @@ template <class V, int shift, std::size_t... i>
 [[gnu::always_inline]] inline V shuffle_down(V v, std::index_sequence<i...>) {
     return __builtin_shufflevector(v, v, (i + shift) % sizeof...(i)...);
 }
-template <class V, std::size_t... i> [[gnu::always_inline]] inline V even_of(V a, V b, std::index_sequence<i...>) {
+template <class V, std::size_t... i>
+[[gnu::always_inline]] inline V even_of(V a, V b, std::index_sequence<i...>) {
     return __builtin_shufflevector(a, b, (2 * i)...);
 }
 /// Lanes first, first + 1, ..., as a vector of that many.
@@ -64,7 +65,8 @@ template <std::size_t first, class V, std::size_t... i>
 [[gnu::always_inline]] inline auto part_of(V v, std::index_sequence<i...>) {
     return __builtin_shufflevector(v, v, (first + i)...);
 }
-template <class V, std::size_t... i> [[gnu::always_inline]] inline auto join(V a, V b, std::index_sequence<i...>) {
+template <class V, std::size_t... i>
+[[gnu::always_inline]] inline auto join(V a, V b, std::index_sequence<i...>) {
     return __builtin_shufflevector(a, b, i...);
 }
 template <int first, class V, std::size_t... i>
@@ -80,7 +82,8 @@ template <class T> struct pack {
     static constexpr int parts = static_cast<int>(sizeof(lane)) * lanes / register_bytes;
     static constexpr int width = lanes / parts;
     using vector = detail::vector<lane, width>;
-    using wrapping = detail::vector<typename detail::unsigned_of<lane>::type, width>;  // arithmetic without overflow
+    using wrapping = detail::vector<typename detail::unsigned_of<lane>::type,
+                                    width>;  // arithmetic without overflow
 
     vector part[parts];
 
@@ -114,16 +117,20 @@ template <class R, class F, class... P> [[gnu::always_inline]] inline R each(F f
     return r;
 }
 /// Masks of a dtype's own element size to pack<bool>, and back.
-template <class T, class V> [[gnu::always_inline]] inline pack<bool> mask_from(const V (&m)[pack<T>::parts]) {
+template <class T, class V>
+[[gnu::always_inline]] inline pack<bool> mask_from(const V (&m)[pack<T>::parts]) {
     using M = typename pack<bool>::vector;
     pack<bool> r;
-    if constexpr (pack<T>::parts == 1) r.part[0] = as<M>(m[0]);
-    else r.part[0] = even_of(as<M>(m[0]), as<M>(m[1]), std::make_index_sequence<lanes>{});
+    if constexpr (pack<T>::parts == 1)
+        r.part[0] = as<M>(m[0]);
+    else
+        r.part[0] = even_of(as<M>(m[0]), as<M>(m[1]), std::make_index_sequence<lanes>{});
     return r;
 }
 template <class T> struct mask_of {
-    using vector = detail::vector<std::conditional_t<sizeof(typename pack<T>::lane) == 8, std::int64_t, std::int32_t>,
-                                  pack<T>::width>;
+    using vector = detail::vector<
+        std::conditional_t<sizeof(typename pack<T>::lane) == 8, std::int64_t, std::int32_t>,
+        pack<T>::width>;
     vector part[pack<T>::parts];
 };
 template <class T> [[gnu::always_inline]] inline mask_of<T> mask_for(pack<bool> m) {
@@ -132,10 +139,12 @@ template <class T> [[gnu::always_inline]] inline mask_of<T> mask_for(pack<bool> 
         return {{as<V>(m.part[0])}};
     } else {
         using all = std::make_index_sequence<lanes>;
-        return {{as<V>(twice_each<0>(m.part[0], all{})), as<V>(twice_each<lanes / 2>(m.part[0], all{}))}};
+        return {{as<V>(twice_each<0>(m.part[0], all{})),
+                 as<V>(twice_each<lanes / 2>(m.part[0], all{}))}};
     }
 }
-template <class T, class F> [[gnu::always_inline]] inline pack<bool> compare(pack<T> a, pack<T> b, F f) {
+template <class T, class F>
+[[gnu::always_inline]] inline pack<bool> compare(pack<T> a, pack<T> b, F f) {
     using V = typename mask_of<T>::vector;
     if constexpr (pack<T>::parts == 1) {
         V m[] = {as<V>(f(a.part[0], b.part[0]))};
@@ -152,45 +161,58 @@ template <class T, class F> [[gnu::always_inline]] inline pack<bool> compare(pac
 template <class T> [[gnu::always_inline]] inline pack<T> operator+(pack<T> a, pack<T> b) {
     using U = typename pack<T>::wrapping;
     using V = typename pack<T>::vector;
-    return detail::each<pack<T>>([](auto x, auto y) __attribute__((always_inline)) { return (V)((U)x + (U)y); }, a, b);
+    return detail::each<pack<T>>(
+        [](auto x, auto y) __attribute__((always_inline)) { return (V)((U)x + (U)y); }, a, b);
 }
 template <class T> [[gnu::always_inline]] inline pack<T> operator-(pack<T> a, pack<T> b) {
     using U = typename pack<T>::wrapping;
     using V = typename pack<T>::vector;
-    return detail::each<pack<T>>([](auto x, auto y) __attribute__((always_inline)) { return (V)((U)x - (U)y); }, a, b);
+    return detail::each<pack<T>>(
+        [](auto x, auto y) __attribute__((always_inline)) { return (V)((U)x - (U)y); }, a, b);
 }
 template <class T> [[gnu::always_inline]] inline pack<T> operator*(pack<T> a, pack<T> b) {
     using U = typename pack<T>::wrapping;
     using V = typename pack<T>::vector;
-    return detail::each<pack<T>>([](auto x, auto y) __attribute__((always_inline)) { return (V)((U)x * (U)y); }, a, b);
+    return detail::each<pack<T>>(
+        [](auto x, auto y) __attribute__((always_inline)) { return (V)((U)x * (U)y); }, a, b);
 }
 /// Of floating elements; of integers there is floor_divide.
 template <class T>
-    requires std::is_floating_point_v<T>
+requires std::is_floating_point_v<T>
 [[gnu::always_inline]] inline pack<T> operator/(pack<T> a, pack<T> b) {
-    return detail::each<pack<T>>([](auto x, auto y) __attribute__((always_inline)) { return x / y; }, a, b);
+    return detail::each<pack<T>>(
+        [](auto x, auto y) __attribute__((always_inline)) { return x / y; }, a, b);
 }
 template <class T> [[gnu::always_inline]] inline pack<T> operator-(pack<T> a) {
     using U = typename pack<T>::wrapping;
     using V = typename pack<T>::vector;
-    return detail::each<pack<T>>([](auto x) __attribute__((always_inline)) { return (V)(-(U)x); }, a);
+    return detail::each<pack<T>>(
+        [](auto x) __attribute__((always_inline)) { return (V)(-(U)x); }, a);
 }
 
 // ---- comparison and logic -----------------------------------------------------------------------------------------
 
 template <class T> [[gnu::always_inline]] inline pack<bool> operator<(pack<T> a, pack<T> b) {
-    return detail::compare(a, b, [](auto x, auto y) __attribute__((always_inline)) { return x < y; });
+    return detail::compare(
+        a, b, [](auto x, auto y) __attribute__((always_inline)) { return x < y; });
 }
 template <class T> [[gnu::always_inline]] inline pack<bool> operator<=(pack<T> a, pack<T> b) {
-    return detail::compare(a, b, [](auto x, auto y) __attribute__((always_inline)) { return x <= y; });
+    return detail::compare(
+        a, b, [](auto x, auto y) __attribute__((always_inline)) { return x <= y; });
 }
-template <class T> [[gnu::always_inline]] inline pack<bool> operator>(pack<T> a, pack<T> b) { return b < a; }
-template <class T> [[gnu::always_inline]] inline pack<bool> operator>=(pack<T> a, pack<T> b) { return b <= a; }
+template <class T> [[gnu::always_inline]] inline pack<bool> operator>(pack<T> a, pack<T> b) {
+    return b < a;
+}
+template <class T> [[gnu::always_inline]] inline pack<bool> operator>=(pack<T> a, pack<T> b) {
+    return b <= a;
+}
 template <class T> [[gnu::always_inline]] inline pack<bool> operator==(pack<T> a, pack<T> b) {
-    return detail::compare(a, b, [](auto x, auto y) __attribute__((always_inline)) { return x == y; });
+    return detail::compare(
+        a, b, [](auto x, auto y) __attribute__((always_inline)) { return x == y; });
 }
 template <class T> [[gnu::always_inline]] inline pack<bool> operator!=(pack<T> a, pack<T> b) {
-    return detail::compare(a, b, [](auto x, auto y) __attribute__((always_inline)) { return x != y; });
+    return detail::compare(
+        a, b, [](auto x, auto y) __attribute__((always_inline)) { return x != y; });
 }
 [[gnu::always_inline]] inline pack<bool> operator&&(pack<bool> a, pack<bool> b) {
     a.part[0] &= b.part[0];
@@ -205,9 +227,11 @@ template <class T> [[gnu::always_inline]] inline pack<bool> operator!=(pack<T> a
     return a;
 }
 /// a where the mask holds, else b.
-template <class T> [[gnu::always_inline]] inline pack<T> select(pack<bool> mask, pack<T> a, pack<T> b) {
-    return detail::each<pack<T>>([](auto m, auto x, auto y) __attribute__((always_inline)) { return m ? x : y; },
-                                 detail::mask_for<T>(mask), a, b);
+template <class T>
+[[gnu::always_inline]] inline pack<T> select(pack<bool> mask, pack<T> a, pack<T> b) {
+    return detail::each<pack<T>>(
+        [](auto m, auto x, auto y) __attribute__((always_inline)) { return m ? x : y; },
+        detail::mask_for<T>(mask), a, b);
 }
 
 // ---- single lanes -------------------------------------------------------------------------------------------------
@@ -217,7 +241,8 @@ template <class T, class F> [[gnu::always_inline]] inline pack<T> lanewise(pack<
     for (int i = 0; i < lanes; ++i) x.set(i, f(x.get(i)));
     return x;
 }
-template <class T, class F> [[gnu::always_inline]] inline pack<T> lanewise(pack<T> x, pack<T> y, F f) {
+template <class T, class F>
+[[gnu::always_inline]] inline pack<T> lanewise(pack<T> x, pack<T> y, F f) {
     for (int i = 0; i < lanes; ++i) x.set(i, f(x.get(i), y.get(i)));
     return x;
 }
@@ -235,8 +260,11 @@ template <int shift, class T, class F> [[gnu::always_inline]] inline T fold_from
         return x.get(0);
     } else {
         P y = x;
-        if constexpr (shift == P::width) y.part[0] = x.part[1];
-        else y.part[0] = shuffle_down<typename P::vector, shift>(x.part[0], std::make_index_sequence<P::width>{});
+        if constexpr (shift == P::width)
+            y.part[0] = x.part[1];
+        else
+            y.part[0] = shuffle_down<typename P::vector, shift>(
+                x.part[0], std::make_index_sequence<P::width>{});
         return fold_from<shift / 2>(f(x, y), f);
     }
 }
@@ -253,15 +281,16 @@ template <class To, class From> [[gnu::always_inline]] inline pack<To> convert_l
     pack<To> r;
     using V = typename pack<To>::vector;
     if constexpr (pack<To>::parts == pack<From>::parts) {
-        r = each<pack<To>>([](auto v) __attribute__((always_inline)) { return __builtin_convertvector(v, V); }, x);
+        r = each<pack<To>>(
+            [](auto v) __attribute__((always_inline)) { return __builtin_convertvector(v, V); }, x);
     } else if constexpr (pack<To>::parts == 2) {
         using half = std::make_index_sequence<lanes / 2>;
         r.part[0] = __builtin_convertvector(part_of<0>(x.part[0], half{}), V);
         r.part[1] = __builtin_convertvector(part_of<lanes / 2>(x.part[0], half{}), V);
     } else {
         using H = vector<typename pack<To>::lane, lanes / 2>;
-        r.part[0] = join(__builtin_convertvector(x.part[0], H), __builtin_convertvector(x.part[1], H),
-                         std::make_index_sequence<lanes>{});
+        r.part[0] = join(__builtin_convertvector(x.part[0], H),
+                         __builtin_convertvector(x.part[1], H), std::make_index_sequence<lanes>{});
     }
     return r;
 }
@@ -278,7 +307,8 @@ template <class To, class From> [[gnu::always_inline]] inline pack<To> convert(p
         return select(x, pack<To>(To(1)), pack<To>(To(0)));
     } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
         using limits = std::numeric_limits<To>;
-        pack<From> low(static_cast<From>(limits::min())), end(-static_cast<From>(limits::min()));  // powers of two
+        pack<From> low(static_cast<From>(limits::min())),
+            end(-static_cast<From>(limits::min()));  // powers of two
         pack<bool> above = x >= end, below = x < low;
         pack<To> r = detail::convert_lanes<To>(select(x >= low && x < end, x, pack<From>(From(0))));
         return select(above, pack<To>(limits::max()), select(below, pack<To>(limits::min()), r));
@@ -289,5 +319,5 @@ template <class To, class From> [[gnu::always_inline]] inline pack<To> convert(p
 
 }  // namespace etch::cpu
 
-#include <etch/cpu/memory.hpp>
 #include <etch/cpu/math.hpp>
+#include <etch/cpu/memory.hpp>

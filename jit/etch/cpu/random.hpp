@@ -18,8 +18,10 @@ template <class W> [[gnu::always_inline]] inline void philox(W (&c)[4], std::uin
     std::uint32_t k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
     constexpr std::uint64_t low = 0xFFFFFFFFu;
     for (int round = 0; round < 10; ++round) {
-        W a = c[0] * std::uint64_t{philox_multiply[0]}, b = c[2] * std::uint64_t{philox_multiply[1]};
-        W first = (b >> 32) ^ c[1] ^ std::uint64_t{k0}, third = (a >> 32) ^ c[3] ^ std::uint64_t{k1};
+        W a = c[0] * std::uint64_t{philox_multiply[0]},
+          b = c[2] * std::uint64_t{philox_multiply[1]};
+        W first = (b >> 32) ^ c[1] ^ std::uint64_t{k0},
+          third = (a >> 32) ^ c[3] ^ std::uint64_t{k1};
         c[0] = first;
         c[1] = b & low;
         c[2] = third;
@@ -30,17 +32,22 @@ template <class W> [[gnu::always_inline]] inline void philox(W (&c)[4], std::uin
 }
 template <class T> inline constexpr std::uint64_t elements_per_block = sizeof(T) == 4 ? 4 : 2;
 
-template <class T> [[gnu::always_inline]] inline T unit_interval(std::uint64_t high, std::uint64_t low) {
-    if constexpr (sizeof(T) == 4) return static_cast<T>(high >> 8) * T(0x1p-24);
-    else return static_cast<T>((high << 32 | low) >> 11) * T(0x1p-53);
+template <class T>
+[[gnu::always_inline]] inline T unit_interval(std::uint64_t high, std::uint64_t low) {
+    if constexpr (sizeof(T) == 4)
+        return static_cast<T>(high >> 8) * T(0x1p-24);
+    else
+        return static_cast<T>((high << 32 | low) >> 11) * T(0x1p-53);
 }
 }  // namespace detail
 
 /// Element `index`, in [0, 1).
 template <class T>
-inline T uniform(std::uint64_t key, std::uint64_t step, std::uint32_t ordinal, std::uint64_t index) {
+inline T uniform(std::uint64_t key, std::uint64_t step, std::uint32_t ordinal,
+                 std::uint64_t index) {
     constexpr std::uint64_t per = detail::elements_per_block<T>;
-    std::uint64_t block = index / per, c[4] = {block & 0xFFFFFFFFu, block >> 32, ordinal, step & 0xFFFFFFFFu};
+    std::uint64_t block = index / per,
+                  c[4] = {block & 0xFFFFFFFFu, block >> 32, ordinal, step & 0xFFFFFFFFu};
     detail::philox(c, key);
     std::uint64_t word = index % per * (4 / per);
     return detail::unit_interval<T>(c[word], c[word + (per == 2)]);
@@ -48,7 +55,8 @@ inline T uniform(std::uint64_t key, std::uint64_t step, std::uint32_t ordinal, s
 
 /// Elements first, first + 1, ... in the lanes of a pack.
 template <class T>
-inline pack<T> uniform_pack(std::uint64_t key, std::uint64_t step, std::uint32_t ordinal, std::uint64_t first) {
+inline pack<T> uniform_pack(std::uint64_t key, std::uint64_t step, std::uint32_t ordinal,
+                            std::uint64_t first) {
     constexpr int per = static_cast<int>(detail::elements_per_block<T>), blocks = lanes / per;
     T t[lanes + per];
     std::uint64_t block = first / static_cast<std::uint64_t>(per);
@@ -64,7 +72,8 @@ inline pack<T> uniform_pack(std::uint64_t key, std::uint64_t step, std::uint32_t
         t[i] = detail::unit_interval<T>(c[word][i / per], c[word + (per == 2)][i / per]);
     }
     for (int i = 0; i < skip; ++i)
-        t[lanes + i] = uniform<T>(key, step, ordinal, first + static_cast<std::uint64_t>(lanes + i - skip));
+        t[lanes + i] =
+            uniform<T>(key, step, ordinal, first + static_cast<std::uint64_t>(lanes + i - skip));
     return load(t + skip);
 }
 

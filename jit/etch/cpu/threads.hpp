@@ -35,7 +35,9 @@ inline std::atomic<int>& thread_count() {
 /// How many threads a step uses, the calling one included: ETCH_THREADS in the environment, else one per processor.
 inline int threads() { return cpu::detail::thread_count().load(std::memory_order_relaxed); }
 /// Sets it, for the whole process.
-inline void threads(int n) { cpu::detail::thread_count().store(std::max(1, n), std::memory_order_relaxed); }
+inline void threads(int n) {
+    cpu::detail::thread_count().store(std::max(1, n), std::memory_order_relaxed);
+}
 
 namespace cpu {
 
@@ -80,8 +82,10 @@ public:
         take_tasks();
         open_.store(false);
         for (int spins = 0; inside_.load() != 0; ++spins) {
-            if (spins < 4096) relax();
-            else std::this_thread::yield();
+            if (spins < 4096)
+                relax();
+            else
+                std::this_thread::yield();
         }
         if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
     }
@@ -93,8 +97,10 @@ private:
         started_.fetch_add(1);
         started_.notify_all();
         for (std::thread& t : workers_) {
-            if (t.get_id() == std::this_thread::get_id()) t.detach();  // a task called exit
-            else t.join();
+            if (t.get_id() == std::this_thread::get_id())
+                t.detach();  // a task called exit
+            else
+                t.join();
         }
     }
     void take_tasks() {
@@ -161,7 +167,8 @@ template <class F> void parallel(int tasks, F&& f) {
             } release{p};
             using body = std::remove_reference_t<F>;
             auto call = [](void* context, int task) { (*static_cast<body*>(context))(task); };
-            p.run(tasks, limit, call, const_cast<void*>(static_cast<const void*>(std::addressof(f))));
+            p.run(tasks, limit, call,
+                  const_cast<void*>(static_cast<const void*>(std::addressof(f))));
             return;
         }
     }

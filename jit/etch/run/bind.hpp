@@ -11,8 +11,12 @@ namespace etch::detail {
 class binder {
 public:
     explicit binder(const program_view& p)
-        : program_(p), dims_(p.dims.size(), unknown), sources_(p.dims.size(), -1), inputs_(p.inputs.size(), nullptr),
-          words_(p.inputs.size(), 0), copies_(p.inputs.size()) {
+        : program_(p),
+          dims_(p.dims.size(), unknown),
+          sources_(p.dims.size(), -1),
+          inputs_(p.inputs.size(), nullptr),
+          words_(p.inputs.size(), 0),
+          copies_(p.inputs.size()) {
         for (const auto& s : p.states) updates_ = updates_ || s.updated;
     }
 
@@ -49,8 +53,8 @@ private:
     std::vector<std::int64_t> dims_;
     std::vector<int> sources_;  // the input that told each dim
     std::vector<const void*> inputs_;
-    std::vector<std::uint64_t> words_;   // numbers
-    std::vector<etch::tensor> copies_;   // of arguments that do not lie row by row
+    std::vector<std::uint64_t> words_;  // numbers
+    std::vector<etch::tensor> copies_;  // of arguments that do not lie row by row
     bool updates_ = false;
 
     int count() const { return static_cast<int>(arguments_.size()); }
@@ -122,7 +126,9 @@ private:
     bool solve_all() {
         bool progress = false;
         for (int i = 0; i < count(); ++i)
-            for (int axis = 0; !given(i).flat && given(i).kind != argument_kind::number && axis < wanted(i).rank; ++axis) {
+            for (int axis = 0;
+                 !given(i).flat && given(i).kind != argument_kind::number && axis < wanted(i).rank;
+                 ++axis) {
                 extent e = wanted(i)[axis];
                 int d = unknown_dim(e);
                 if (d < 0) continue;
@@ -196,7 +202,8 @@ private:
             to = a.data;
         } else {
             etch::tensor& copy = copies_[at(i)];
-            if (copy.element() != a.element || copy.shape() != a.shape()) copy = etch::tensor(a.element, a.shape());
+            if (copy.element() != a.element || copy.shape() != a.shape())
+                copy = etch::tensor(a.element, a.shape());
             a.copy_to(copy.bytes_data());
             to = copy.bytes_data();
         }
@@ -231,8 +238,9 @@ private:
     }
     [[noreturn]] void refuse_count() const {
         text t;
-        t << "call: " << arguments_.size() << (arguments_.size() == 1 ? " argument" : " arguments") << " for "
-          << program_.inputs.size() << (program_.inputs.size() == 1 ? " input" : " inputs");
+        t << "call: " << arguments_.size() << (arguments_.size() == 1 ? " argument" : " arguments")
+          << " for " << program_.inputs.size()
+          << (program_.inputs.size() == 1 ? " input" : " inputs");
         for (std::size_t i = 0; i < program_.inputs.size(); ++i)
             t << (i == 0 ? ": " : ", ") << name(static_cast<int>(i));
         throw mistake(t.view());
@@ -246,9 +254,12 @@ private:
         const argument& a = given(i);
         text t;
         t << "call: " << name(i) << " is ";
-        if (a.element == dtype::boolean) t << "a bool";
-        else if (a.integral) t << a.integer;
-        else t << "a floating number";
+        if (a.element == dtype::boolean)
+            t << "a bool";
+        else if (a.integral)
+            t << a.integer;
+        else
+            t << "a floating number";
         t << ", the model takes " << row_of(wanted(i).element).name;
         throw mistake(t.view());
     }
@@ -261,8 +272,8 @@ private:
             for (int axis = 0; axis < wanted(i).rank; ++axis)
                 unsure = unsure || unknown_dim(wanted(i)[axis]) != -1;
             if (!unsure) continue;
-            t << given(i).extents[0] << " elements of " << name(i) << " do not tell " << dim_name(d) << " in its shape "
-              << shape_of(wanted(i)) << ": etch::view(data, {...}) does";
+            t << given(i).extents[0] << " elements of " << name(i) << " do not tell " << dim_name(d)
+              << " in its shape " << shape_of(wanted(i)) << ": etch::view(data, {...}) does";
             throw mistake(t.view());
         }
         t << "no argument tells " << dim_name(d);
@@ -285,7 +296,8 @@ private:
         extent e = wanted(i)[axis];
         refuse_dim(i, e, v);
         text t;
-        t << "call: axis " << axis << " of " << name(i) << " is " << v << ", the model takes " << described(wanted(i));
+        t << "call: axis " << axis << " of " << name(i) << " is " << v << ", the model takes "
+          << described(wanted(i));
         append_dims(t);
         throw mistake(t.view());
     }
@@ -299,7 +311,8 @@ private:
             if (!t[axis].is_static() && rest > 0 && v % rest == 0) refuse_dim(i, t[axis], v / rest);
         }
         text s;
-        s << "call: " << name(i) << " has " << v << " elements, which do not divide into its shape " << shape_of(t);
+        s << "call: " << name(i) << " has " << v << " elements, which do not divide into its shape "
+          << shape_of(t);
         append_dims(s);
         s << ": etch::view(data, {...}) says another";
         throw mistake(s.view());

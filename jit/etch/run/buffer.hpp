@@ -26,14 +26,14 @@ struct alignas(buffer_alignment) buffer {
 
     static buffer* make(std::size_t bytes) {
         bytes = (bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment;
-        void* memory = ::operator new(sizeof(buffer) + bytes, std::align_val_t{buffer_alignment});
+        void* memory = ::operator new (sizeof(buffer) + bytes, std::align_val_t{buffer_alignment});
         auto* b = ::new (memory) buffer;
         b->capacity = bytes;
         return b;
     }
     static void destroy(buffer* b) noexcept {
         b->~buffer();
-        ::operator delete(b, std::align_val_t{buffer_alignment});
+        ::operator delete (b, std::align_val_t{buffer_alignment});
     }
 };
 

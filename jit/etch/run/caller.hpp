@@ -20,9 +20,14 @@ public:
     /// `p` and `kernels` outlive the caller.
     caller(const program_view& p, std::span<const cpu::kernel_entry> kernels,
            const cpu::executor::product_table* products, etch::state parameters)
-        : program_(p), state_(std::move(parameters)), states_(state_.attach(p)), arguments_(p),
-          outputs_(p.outputs.size(), nullptr), shapes_(p.outputs.size()),
-          pool_(buffer_pool::make(2 * p.outputs.size())), executor_(program_, kernels) {
+        : program_(p),
+          state_(std::move(parameters)),
+          states_(state_.attach(p)),
+          arguments_(p),
+          outputs_(p.outputs.size(), nullptr),
+          shapes_(p.outputs.size()),
+          pool_(buffer_pool::make(2 * p.outputs.size())),
+          executor_(program_, kernels) {
         executor_.use(products);
     }
     caller(const caller&) = delete;  // the executor knows where it lies
@@ -53,7 +58,8 @@ public:
         if (stand_in_) return stand_in_->call(arguments, results, numbers);
         etch::state::exclusive held(state_, "call");
         arguments_.bind(arguments);
-        if (!bound_ || !std::equal(dims_.begin(), dims_.end(), arguments_.dims().begin())) use_dims();
+        if (!bound_ || !std::equal(dims_.begin(), dims_.end(), arguments_.dims().begin()))
+            use_dims();
         for (std::size_t i = 0; i < outputs_.size(); ++i) {
             if (numbers && shapes_[i].rank() == 0) {
                 outputs_[i] = &results[i].number;
@@ -86,7 +92,8 @@ private:
         for (std::size_t i = 0; i < shapes_.size(); ++i) {
             const type& t = program_.outputs[i].of;
             shapes_[i] = {};
-            for (int axis = 0; axis < t.rank; ++axis) shapes_[i].push_back(program_.value_of(t[axis], dims));
+            for (int axis = 0; axis < t.rank; ++axis)
+                shapes_[i].push_back(program_.value_of(t[axis], dims));
         }
         executor_.bind(dims);
         dims_.assign(dims.begin(), dims.end());

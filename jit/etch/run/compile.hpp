@@ -17,7 +17,8 @@ struct owned_program {
     cpu::interpreter_kernels kernels;
 
     template <std::same_as<program> Program>
-    explicit owned_program(Program&& p) : arrays(std::move(p)), view(view_of(arrays)), kernels(view) {}
+    explicit owned_program(Program&& p)
+        : arrays(std::move(p)), view(view_of(arrays)), kernels(view) {}
     owned_program(const owned_program&) = delete;
     owned_program& operator=(const owned_program&) = delete;
 };
@@ -40,7 +41,8 @@ public:
     }
     /// The one element of the one output.
     template <class T> T item() const {
-        if (tensors_.size() != 1) throw mistake("call: item() of several outputs: say get(name).item()");
+        if (tensors_.size() != 1)
+            throw mistake("call: item() of several outputs: say get(name).item()");
         return tensors_[0].item<T>();
     }
 
@@ -53,10 +55,11 @@ private:
 /// auto f = etch::compile(g);  for (etch::tensor y : f(x)) ...
 class callable {
 public:
-    callable(std::shared_ptr<const detail::owned_program> p, const cpu::executor::product_table* products,
-             const etch::state& shared)
-        : program_(std::move(p)), caller_(std::make_unique<detail::caller>(program_->view, program_->kernels.entries(),
-                                                                           products, shared)) {}
+    callable(std::shared_ptr<const detail::owned_program> p,
+             const cpu::executor::product_table* products, const etch::state& shared)
+        : program_(std::move(p)),
+          caller_(std::make_unique<detail::caller>(program_->view, program_->kernels.entries(),
+                                                   products, shared)) {}
 
     etch::state state() const { return runs().parameters(); }
     const program_view& program() const { return runs().program(); }
@@ -75,7 +78,8 @@ public:
 
     /// One argument for each input of the graph, in order.
     template <class... Arguments> named_results operator()(const Arguments&... arguments) {
-        const detail::argument list[sizeof...(Arguments) + 1] = {detail::checked_argument(arguments)..., {}};
+        const detail::argument list[sizeof...(Arguments) + 1] = {
+            detail::checked_argument(arguments)..., {}};
         return call({list, sizeof...(Arguments)});
     }
 

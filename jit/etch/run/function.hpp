@@ -24,7 +24,8 @@ public:
 }  // namespace etch
 
 template <class... Types>
-struct std::tuple_size<etch::results<Types...>> : std::integral_constant<std::size_t, sizeof...(Types)> {};
+struct std::tuple_size<etch::results<Types...>>
+    : std::integral_constant<std::size_t, sizeof...(Types)> {};
 template <std::size_t i, class... Types> struct std::tuple_element<i, etch::results<Types...>> {
     using type = std::tuple_element_t<i, std::tuple<Types...>>;
 };
@@ -46,13 +47,17 @@ template <class T> constexpr sentence argument_sentence(const program_view& p, s
     if constexpr (!is_readable(kind)) {
         wrong << why_unreadable(kind);
     } else if constexpr (kind == argument_kind::number) {
-        if (t.rank != 0) wrong << "is a number";
-        else if (is_boolean(t.element) != std::is_same_v<T, bool> || (is_integer(t.element) && !std::is_integral_v<T>))
+        if (t.rank != 0)
+            wrong << "is a number";
+        else if (is_boolean(t.element) != std::is_same_v<T, bool> ||
+                 (is_integer(t.element) && !std::is_integral_v<T>))
             wrong << "is a number of another kind";
     } else if constexpr (!std::is_same_v<T, etch::tensor>) {
         using E = pointee_of<T>;
-        if constexpr (!element_type<E>) wrong << "has elements of a type that etch has no dtype for";
-        else if (etch::dtype_of<E> != t.element) wrong << "has elements of " << row_of(etch::dtype_of<E>).name;
+        if constexpr (!element_type<E>)
+            wrong << "has elements of a type that etch has no dtype for";
+        else if (etch::dtype_of<E> != t.element)
+            wrong << "has elements of " << row_of(etch::dtype_of<E>).name;
     }
     if (wrong.empty()) return {};
     text s;
@@ -69,9 +74,10 @@ template <class T> constexpr sentence argument_sentence(const program_view& p, s
 constexpr sentence count_sentence(const program_view& p, std::size_t count) {
     if (count == p.inputs.size()) return {};
     text s;
-    s << "call: " << count << (count == 1 ? " argument" : " arguments") << " for " << p.inputs.size()
-      << (p.inputs.size() == 1 ? " input" : " inputs");
-    for (std::size_t i = 0; i < p.inputs.size(); ++i) s << (i == 0 ? ": " : ", ") << p.text_of(p.inputs[i].name);
+    s << "call: " << count << (count == 1 ? " argument" : " arguments") << " for "
+      << p.inputs.size() << (p.inputs.size() == 1 ? " input" : " inputs");
+    for (std::size_t i = 0; i < p.inputs.size(); ++i)
+        s << (i == 0 ? ": " : ", ") << p.text_of(p.inputs[i].name);
     return sentence(s.view());
 }
 template <const auto& program, std::size_t i, class T>
@@ -82,8 +88,10 @@ inline constexpr sentence count_mistake = count_sentence(view_of(program), count
 /// A record of the argument of input i; a compile error where it cannot be one.
 template <const auto& program, std::size_t i, class T> argument argument_for(const T& x) {
     static_assert(reported<argument_mistake<program, i, T>>);
-    if constexpr (argument_mistake<program, i, T>.size() == 0) return argument_of(x);
-    else return {};
+    if constexpr (argument_mistake<program, i, T>.size() == 0)
+        return argument_of(x);
+    else
+        return {};
 }
 
 /// Whether a program multiplies matrices of dtype d.
@@ -141,8 +149,8 @@ public:
         if constexpr (planned::mistake.size() == 0)
             static_assert(detail::reported<detail::count_mistake<program, sizeof...(Arguments)>>);
         if constexpr (sizeof...(Arguments) == program.inputs.size())
-            return call(std::index_sequence_for<Arguments...>{}, std::make_index_sequence<program.outputs.size()>{},
-                        arguments...);
+            return call(std::index_sequence_for<Arguments...>{},
+                        std::make_index_sequence<program.outputs.size()>{}, arguments...);
     }
 
 private:
@@ -155,7 +163,8 @@ private:
     template <std::size_t... i, std::size_t... o, class... Arguments>
     auto call(std::index_sequence<i...>, std::index_sequence<o...>, const Arguments&... arguments) {
         constexpr const auto& program = planned::frozen;
-        const detail::argument list[sizeof...(i) + 1] = {detail::argument_for<program, i>(arguments)..., {}};
+        const detail::argument list[sizeof...(i) + 1] = {
+            detail::argument_for<program, i>(arguments)..., {}};
         detail::result made[sizeof...(o) + 1];
         runs().call({list, sizeof...(i)}, {made, sizeof...(o)}, true);
         return results<typename detail::result_type<program, o>::type...>(

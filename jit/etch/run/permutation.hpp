@@ -11,7 +11,8 @@ namespace etch {
 
 /// The numbers 0 ... n - 1 in an order that depends on seed and step (an epoch, say) alone: Fisher and Yates' shuffle,
 /// drawing from Philox4x32-10.
-inline std::vector<std::int32_t> permutation(std::int32_t n, std::uint64_t seed, std::uint64_t step) {
+inline std::vector<std::int32_t> permutation(std::int32_t n, std::uint64_t seed,
+                                             std::uint64_t step) {
     constexpr std::uint32_t ordinal = 0xFFFFFFFFu;  // no draw of a model has it
     std::vector<std::int32_t> order(static_cast<std::size_t>(n));
     for (std::int32_t i = 0; i < n; ++i) order[static_cast<std::size_t>(i)] = i;

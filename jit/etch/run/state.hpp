@@ -35,12 +35,14 @@ constexpr std::uint64_t hash_of_name(std::string_view name) {
 /// the seed as key: two uniform doubles u and v, or two normal ones, sqrt(-2 log(1 - u)) times cos(2 pi v) and
 /// sin(2 pi v) (Box, Muller: A note on the generation of random normal deviates, 1958). They are rounded last.
 template <class T>
-void draw_first_values(T* to, std::int64_t size, const initial_value& how, std::uint64_t key, std::uint64_t hash) {
+void draw_first_values(T* to, std::int64_t size, const initial_value& how, std::uint64_t key,
+                       std::uint64_t hash) {
     for (std::int64_t i = 0; i < size; i += 2) {
         auto block = static_cast<std::uint64_t>(i / 2);
         std::uint64_t c[4] = {block & 0xFFFFFFFFu, block >> 32, hash & 0xFFFFFFFFu, hash >> 32};
         cpu::detail::philox(c, key);
-        double u = cpu::detail::unit_interval<double>(c[0], c[1]), v = cpu::detail::unit_interval<double>(c[2], c[3]);
+        double u = cpu::detail::unit_interval<double>(c[0], c[1]),
+               v = cpu::detail::unit_interval<double>(c[2], c[3]);
         double pair[2] = {how.a + (how.b - how.a) * u, how.a + (how.b - how.a) * v};
         if (how.how == initial_value::kind::normal) {
             double radius = how.b * std::sqrt(-2 * std::log1p(-u)), angle = 6.283185307179586 * v;
@@ -120,7 +122,8 @@ public:
         exclusive held(*this, "state: clone");
         state copy{etch::seed(seed())};
         std::lock_guard lock(shared_->mutex);
-        for (const auto& e : shared_->entries) copy.shared_->entries.push_back({e.name, e.value.clone()});
+        for (const auto& e : shared_->entries)
+            copy.shared_->entries.push_back({e.name, e.value.clone()});
         for (auto& e : copy.shared_->entries) e.value.set_live();
         copy.shared_->by_name = shared_->by_name;
         return copy;
@@ -169,15 +172,19 @@ private:
             throw mistake(t.view());
         };
         if (a.kind == detail::argument_kind::number) {
-            if (to.rank() != 0 || !detail::number_as(a, to.element(), to.bytes_data())) refuse("such a number");
+            if (to.rank() != 0 || !detail::number_as(a, to.element(), to.bytes_data()))
+                refuse("such a number");
             return;
         }
         if (a.element != to.element()) refuse(row_of(a.element).name);
-        bool vector = a.kind == detail::argument_kind::matrix && to.rank() == 1 && (a.extents[0] == 1 || a.extents[1] == 1);
+        bool vector = a.kind == detail::argument_kind::matrix && to.rank() == 1 &&
+                      (a.extents[0] == 1 || a.extents[1] == 1);
         if (a.size() != to.size() || !(a.flat || vector || a.shape() == to.shape())) {
             text t;
-            if (a.flat) t << a.extents[0] << " elements";
-            else detail::print(t, a.shape());
+            if (a.flat)
+                t << a.extents[0] << " elements";
+            else
+                detail::print(t, a.shape());
             refuse(t.view());
         }
         if (a.data != to.bytes_data()) a.copy_to(to.bytes_data());
@@ -197,27 +204,32 @@ private:
             const tensor& there = shared_->entries[at->second].value;
             if (there.element() == s.of.element && there.shape() == shape_of(s.of)) continue;
             text t;
-            t << "state: parameter " << p.text_of(s.name) << " is " << row_of(there.element()).name << ' ';
-            detail::print(t, there.shape()) << ", this function's is " << row_of(s.of.element).name << ' ';
+            t << "state: parameter " << p.text_of(s.name) << " is " << row_of(there.element()).name
+              << ' ';
+            detail::print(t, there.shape())
+                << ", this function's is " << row_of(s.of.element).name << ' ';
             throw mistake(detail::print(t, shape_of(s.of)).view());
         }
         std::vector<entry> fresh;
         for (const auto& s : p.states) {
             auto name = p.text_of(s.name);
             if (shared_->by_name.contains(name)) continue;
-            fresh.push_back({std::string(name),
-                             detail::first_value(name, s.of.element, shape_of(s.of), s.initial, shared_->seed)});
+            fresh.push_back(
+                {std::string(name), detail::first_value(name, s.of.element, shape_of(s.of),
+                                                        s.initial, shared_->seed)});
             fresh.back().value.set_live();
         }
         auto names = shared_->by_name;
-        for (std::size_t i = 0; i < fresh.size(); ++i) names.emplace(fresh[i].name, shared_->entries.size() + i);
+        for (std::size_t i = 0; i < fresh.size(); ++i)
+            names.emplace(fresh[i].name, shared_->entries.size() + i);
         shared_->entries.reserve(shared_->entries.size() + fresh.size());
         for (auto& e : fresh) shared_->entries.push_back(std::move(e));
         shared_->by_name.swap(names);
 
         std::vector<void*> pointers;
         for (const auto& s : p.states)
-            pointers.push_back(shared_->entries[shared_->by_name.find(p.text_of(s.name))->second].value.bytes_data());
+            pointers.push_back(shared_->entries[shared_->by_name.find(p.text_of(s.name))->second]
+                                   .value.bytes_data());
         return pointers;
     }
 };

@@ -95,7 +95,8 @@ public:
         *this = tensor(dtype_of<T>, shape);
         if (size() > 0) std::memcpy(memory_->data(), values.data(), bytes());
     }
-    template <class T> tensor(std::initializer_list<T> values, tensor_shape shape)
+    template <class T>
+    tensor(std::initializer_list<T> values, tensor_shape shape)
         : tensor(std::span<const T>(values.begin(), values.size()), shape) {}
     tensor(const std::vector<bool>& values, tensor_shape shape) {
         auto whole = std::make_unique<bool[]>(values.size());
@@ -104,7 +105,9 @@ public:
     }
     /// Elements that nobody has written yet.
     tensor(dtype element, const tensor_shape& shape)
-        : memory_(detail::buffer::make(bytes_of(element, shape))), element_(element), shape_(shape) {}
+        : memory_(detail::buffer::make(bytes_of(element, shape))),
+          element_(element),
+          shape_(shape) {}
     tensor(dtype element, const tensor_shape& shape, detail::buffer_pool& pool)
         : memory_(pool.take(bytes_of(element, shape))), element_(element), shape_(shape) {}
 
@@ -115,11 +118,13 @@ public:
     }
     template <class T> static tensor zeros(tensor_shape shape) { return full<T>(shape, T{}); }
 
-    tensor(const tensor& other) noexcept : memory_(other.memory_), element_(other.element_), shape_(other.shape_) {
+    tensor(const tensor& other) noexcept
+        : memory_(other.memory_), element_(other.element_), shape_(other.shape_) {
         if (memory_) memory_->owners.fetch_add(1, std::memory_order_relaxed);
     }
     tensor(tensor&& other) noexcept
-        : memory_(std::exchange(other.memory_, nullptr)), element_(other.element_),
+        : memory_(std::exchange(other.memory_, nullptr)),
+          element_(other.element_),
           shape_(std::exchange(other.shape_, tensor_shape{0})) {}
     tensor& operator=(tensor other) noexcept {
         std::swap(memory_, other.memory_);
@@ -129,8 +134,10 @@ public:
     }
     ~tensor() {
         if (!memory_ || memory_->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-        if (memory_->home) memory_->home->give(memory_);
-        else detail::buffer::destroy(memory_);
+        if (memory_->home)
+            memory_->home->give(memory_);
+        else
+            detail::buffer::destroy(memory_);
     }
 
     dtype element() const { return element_; }
@@ -146,7 +153,9 @@ public:
         return memory_ ? reinterpret_cast<T*>(memory_->data()) : nullptr;
     }
     void* bytes_data() const { return memory_ ? memory_->data() : nullptr; }
-    template <class T> std::span<const T> as() const { return {data<T>(), static_cast<std::size_t>(size())}; }
+    template <class T> std::span<const T> as() const {
+        return {data<T>(), static_cast<std::size_t>(size())};
+    }
     template <class T> std::vector<T> to_vector() const {
         auto elements = as<T>();
         return {elements.begin(), elements.end()};
@@ -177,12 +186,14 @@ private:
     tensor_shape shape_;
 
     static std::size_t bytes_of(dtype d, const tensor_shape& shape) {
-        return static_cast<std::size_t>(shape.elements()) * static_cast<std::size_t>(row_of(d).bytes);
+        return static_cast<std::size_t>(shape.elements()) *
+               static_cast<std::size_t>(row_of(d).bytes);
     }
     template <class T> void check() const {
         if (dtype_of<T> == element_) return;
         text t;
-        t << "tensor: the elements are " << row_of(element_).name << ", not " << row_of(dtype_of<T>).name;
+        t << "tensor: the elements are " << row_of(element_).name << ", not "
+          << row_of(dtype_of<T>).name;
         throw mistake(t.view());
     }
 };
@@ -190,10 +201,13 @@ private:
 namespace detail {
 
 template <class T>
-void print_axis(std::ostream& out, const T* elements, const tensor_shape& shape, std::size_t axis, std::int64_t edge) {
+void print_axis(std::ostream& out, const T* elements, const tensor_shape& shape, std::size_t axis,
+                std::int64_t edge) {
     if (axis == shape.size()) {
-        if constexpr (std::is_same_v<T, bool>) out << (*elements ? "true" : "false");
-        else out << *elements;
+        if constexpr (std::is_same_v<T, bool>)
+            out << (*elements ? "true" : "false");
+        else
+            out << *elements;
         return;
     }
     std::int64_t stride = 1;

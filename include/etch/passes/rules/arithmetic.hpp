@@ -24,7 +24,8 @@ constexpr expr subtract_zero(graph& g, int v) {
 }
 // 0 - x -> -x: 0 - 0 is 0
 constexpr expr subtract_from_zero(graph& g, int v) {
-    return is_number(g, operand_of(g, v), 0) ? make<negative_row>(g, operand_of(g, v, 1)) : refuse(g);
+    return is_number(g, operand_of(g, v), 0) ? make<negative_row>(g, operand_of(g, v, 1))
+                                             : refuse(g);
 }
 // x * 1 -> x, x * -1 -> -x
 constexpr expr multiply_by_one(graph& g, int v) {
@@ -40,7 +41,8 @@ constexpr expr divide_by_one(graph& g, int v) {
 }
 // 1 / x -> reciprocal(x)
 constexpr expr divide_into_one(graph& g, int v) {
-    return is_number(g, operand_of(g, v), 1) ? make<reciprocal_row>(g, operand_of(g, v, 1)) : refuse(g);
+    return is_number(g, operand_of(g, v), 1) ? make<reciprocal_row>(g, operand_of(g, v, 1))
+                                             : refuse(g);
 }
 // x / 2^k -> x * 2^-k, where the inverse is a normal number of the dtype
 constexpr expr divide_by_power_of_two(graph& g, int v) {
@@ -77,12 +79,14 @@ constexpr expr add_negative(graph& g, int v) {
 // a - -b -> a + b
 constexpr expr subtract_negative(graph& g, int v) {
     int x = -1;
-    return is<negative_row>(g, operand_of(g, v, 1), x) ? make<add_row>(g, operand_of(g, v), x) : refuse(g);
+    return is<negative_row>(g, operand_of(g, v, 1), x) ? make<add_row>(g, operand_of(g, v), x)
+                                                       : refuse(g);
 }
 // -a * -b -> a * b, -a / -b -> a / b
 constexpr expr negatives_cancel(graph& g, int v) {
     int a = -1, b = -1;
-    if (!is<negative_row>(g, operand_of(g, v), a) || !is<negative_row>(g, operand_of(g, v, 1), b)) return refuse(g);
+    if (!is<negative_row>(g, operand_of(g, v), a) || !is<negative_row>(g, operand_of(g, v, 1), b))
+        return refuse(g);
     return is<multiply_row>(g, v) ? make<multiply_row>(g, a, b) : make<divide_row>(g, a, b);
 }
 // x * x -> square(x)
@@ -143,7 +147,8 @@ constexpr bool widens(dtype a, dtype b) {
 // cast(cast(x, wider), d) -> cast(x, d), and x itself where it has dtype d
 constexpr expr cast_twice(graph& g, int v) {
     int u = operand_of(g, v), x = -1;
-    if (!is<cast_row>(g, u, x) || !widens(g.type_of(x).element, g.type_of(u).element)) return refuse(g);
+    if (!is<cast_row>(g, u, x) || !widens(g.type_of(x).element, g.type_of(u).element))
+        return refuse(g);
     dtype d = g.type_of(v).element;
     return d == g.type_of(x).element ? at(g, x) : cast(at(g, x), d);
 }
@@ -154,7 +159,9 @@ constexpr expr cast_twice(graph& g, int v) {
 constexpr expr subtract_itself(graph& g, int v) {
     return operand_of(g, v) == operand_of(g, v, 1) ? filled(g, v, 0) : refuse(g);
 }
-constexpr expr subtract_itself_integer(graph& g, int v) { return floating(g, v) ? refuse(g) : subtract_itself(g, v); }
+constexpr expr subtract_itself_integer(graph& g, int v) {
+    return floating(g, v) ? refuse(g) : subtract_itself(g, v);
+}
 // x * 0 -> 0; for integers always
 constexpr expr multiply_by_zero(graph& g, int v) {
     int x = -1;

@@ -7,9 +7,13 @@
 
 namespace etch::rules {
 
-constexpr int exponent(double x) { return static_cast<int>((std::bit_cast<std::uint64_t>(x) >> 52) & 0x7ff); }
+constexpr int exponent(double x) {
+    return static_cast<int>((std::bit_cast<std::uint64_t>(x) >> 52) & 0x7ff);
+}
 constexpr bool is_finite(double x) { return exponent(x) != 0x7ff; }
-constexpr bool is_nan(double x) { return !is_finite(x) && (std::bit_cast<std::uint64_t>(x) << 12) != 0; }
+constexpr bool is_nan(double x) {
+    return !is_finite(x) && (std::bit_cast<std::uint64_t>(x) << 12) != 0;
+}
 
 /// r as a constant of dtype d, where it fits.
 constexpr expr folded(graph& g, dtype d, double r) {
@@ -23,7 +27,8 @@ constexpr expr folded(graph& g, dtype d, double r) {
 constexpr expr fold_real(graph& g, op_id op, dtype d, double a, double b) {
     if (!is_finite(a) || !is_finite(b)) return refuse(g);
     int ea = exponent(a), eb = exponent(b);
-    bool adds = ea < 2046 && eb < 2046, multiplies = ea + eb < 3060, divides = b != 0 && ea - eb < 1015;
+    bool adds = ea < 2046 && eb < 2046, multiplies = ea + eb < 3060,
+         divides = b != 0 && ea - eb < 1015;
     bool squares = 2 * ea < 3060, inverts = a != 0 && ea > 10;
     if (op == op_of<add_row>() && adds) return folded(g, d, a + b);
     if (op == op_of<subtract_row>() && adds) return folded(g, d, a - b);
@@ -58,9 +63,10 @@ constexpr expr fold_integer(graph& g, op_id op, dtype d, std::int64_t a, std::in
         r = a < b ? u : v;
     else
         return refuse(g);
-    auto wrapped = d == dtype::int32
-                       ? static_cast<std::int64_t>(static_cast<std::int32_t>(static_cast<std::uint32_t>(r)))
-                       : static_cast<std::int64_t>(r);
+    auto wrapped =
+        d == dtype::int32
+            ? static_cast<std::int64_t>(static_cast<std::int32_t>(static_cast<std::uint32_t>(r)))
+            : static_cast<std::int64_t>(r);
     return detail::constant_word(g, d, wrapped);
 }
 template <class T> constexpr int compared(op_id op, T a, T b) {
@@ -85,7 +91,8 @@ constexpr expr fold_cast(graph& g, dtype from, dtype to, std::int64_t word) {
     if (to == dtype::float64) return scalar(g, to, static_cast<double>(word));
     if (to == dtype::float32) return scalar(g, to, static_cast<double>(static_cast<float>(word)));
     if (to == dtype::int32)
-        return detail::constant_word(g, to, static_cast<std::int32_t>(static_cast<std::uint32_t>(word)));
+        return detail::constant_word(g, to,
+                                     static_cast<std::int32_t>(static_cast<std::uint32_t>(word)));
     return detail::constant_word(g, to, word);
 }
 
@@ -115,7 +122,9 @@ constexpr expr constant_folding(graph& g, int v) {
         }
         return r < 0 ? refuse(g) : detail::constant_word(g, dtype::boolean, r);
     }
-    if (is_floating(d)) return fold_real(g, n.op, d, std::bit_cast<double>(word[0]), std::bit_cast<double>(word[1]));
+    if (is_floating(d))
+        return fold_real(g, n.op, d, std::bit_cast<double>(word[0]),
+                         std::bit_cast<double>(word[1]));
     return is_integer(d) ? fold_integer(g, n.op, d, word[0], word[1]) : refuse(g);
 }
 

@@ -11,15 +11,17 @@ namespace etch {
 enum class rule_class : std::uint8_t {
     exact,        // bit by bit, for all values
     signed_zero,  // for all values, but a zero may change its sign
-    stability,    // equal in mathematics, and rounded less or no worse; may be right where the original overflows
-    finite        // where all values are finite: only with assume_finite
+    stability,  // equal in mathematics, and rounded less or no worse; may be right where the original overflows
+    finite  // where all values are finite: only with assume_finite
 };
 
 namespace rules {
 
 constexpr expr refuse(graph& g) { return {&g, -1}; }
 
-template <class Row> constexpr bool is(const graph& g, int v) { return g.node_of(v).op == op_of<Row>(); }
+template <class Row> constexpr bool is(const graph& g, int v) {
+    return g.node_of(v).op == op_of<Row>();
+}
 constexpr int operand_of(const graph& g, int v, int k = 0) {
     return g.operand_pool[static_cast<std::size_t>(g.node_of(v).operands.first + k)];
 }
@@ -47,7 +49,8 @@ constexpr bool floating(const graph& g, int v) { return is_floating(g.type_of(v)
 
 /// Below the expand_dims, squeeze and broadcast_to on top of v.
 constexpr int below_views(const graph& g, int v) {
-    while (is<broadcast_to_row>(g, v) || is<expand_dims_row>(g, v) || is<squeeze_row>(g, v)) v = operand_of(g, v);
+    while (is<broadcast_to_row>(g, v) || is<expand_dims_row>(g, v) || is<squeeze_row>(g, v))
+        v = operand_of(g, v);
     return v;
 }
 /// The value of rank 0 that v repeats, or -1.
@@ -66,7 +69,9 @@ constexpr detail::words attributes_of(const graph& g, int v) {
 /// A copy: a reference into the graph does not outlive the next node.
 constexpr type type_at(const graph& g, int v) { return g.type_of(v); }
 constexpr expr at(graph& g, int v) { return {&g, v}; }
-template <class Row> constexpr expr make(graph& g, int x) { return apply<Row>(g, std::span<const int>(&x, 1)); }
+template <class Row> constexpr expr make(graph& g, int x) {
+    return apply<Row>(g, std::span<const int>(&x, 1));
+}
 template <class Row> constexpr expr make(expr x) { return make<Row>(*x.g, x.id); }
 template <class Row> constexpr expr make(graph& g, int a, int b) {
     int ids[] = {a, b};
@@ -107,7 +112,8 @@ constexpr type without(const type& t, std::span<const std::int64_t> gone) {
     return r;
 }
 /// The numbers that the axes of `list` have once those of `gone` are taken out; both sorted, without common ones.
-constexpr detail::words renumbered(std::span<const std::int64_t> list, std::span<const std::int64_t> gone) {
+constexpr detail::words renumbered(std::span<const std::int64_t> list,
+                                   std::span<const std::int64_t> gone) {
     detail::words r;
     for (auto axis : list) {
         auto before = std::int64_t{0};

@@ -76,7 +76,8 @@ constexpr bool with_unit_axes(graph& g, int x, const type& to, expr& y) {
 constexpr expr unit_axes_twice(graph& g, int v) {
     int u = operand_of(g, v);
     expr y = refuse(g);
-    if (is<expand_dims_row>(g, u) || is<squeeze_row>(g, u)) with_unit_axes(g, operand_of(g, u), type_at(g, v), y);
+    if (is<expand_dims_row>(g, u) || is<squeeze_row>(g, u))
+        with_unit_axes(g, operand_of(g, u), type_at(g, v), y);
     return y;
 }
 // broadcast(broadcast(x)) -> broadcast(x); broadcast(x) -> x where nothing is repeated
@@ -124,7 +125,8 @@ constexpr expr reshaped(graph& g, int x, const type& to) {
 constexpr expr reshape_twice(graph& g, int v) {
     int u = operand_of(g, v);
     if (g.type_of(u) == g.type_of(v)) return at(g, u);
-    if (!is<reshape_row>(g, u) && !is<expand_dims_row>(g, u) && !is<squeeze_row>(g, u)) return refuse(g);
+    if (!is<reshape_row>(g, u) && !is<expand_dims_row>(g, u) && !is<squeeze_row>(g, u))
+        return refuse(g);
     return reshaped(g, operand_of(g, u), type_at(g, v));
 }
 // reshape that only adds or removes axes of extent 1 -> expand_dims(squeeze(x))
@@ -226,11 +228,13 @@ constexpr expr sum_of_broadcast(graph& g, int v) {
     int x = operand_of(g, v);
     if (!is<broadcast_to_row>(g, x)) return refuse(g);
     type t = g.type_of(x), from = g.type_of(operand_of(g, x));
-    auto s = split(g, v, [&](int a) { return from[a].code == 1 && !(from[a] == t[a]) && t[a].code != 0; });
+    auto s = split(
+        g, v, [&](int a) { return from[a].code == 1 && !(from[a] == t[a]) && t[a].code != 0; });
     if (s.first.empty()) return refuse(g);
     extent n{1};
     for (auto a : s.first) n = g.multiply(n, t[static_cast<int>(a)]);
-    expr y = reduced(g, op_of<sum_row>(), unrepeated(g, x, s.first).id, renumbered(s.rest, s.first));
+    expr y =
+        reduced(g, op_of<sum_row>(), unrepeated(g, x, s.first).id, renumbered(s.rest, s.first));
     expr count = detail::materialize(g, operand(dim(&g, n)), t.element);
     return make<multiply_row>(y, detail::broadcast(count, y.of()));
 }
@@ -239,7 +243,8 @@ constexpr expr extremum_of_broadcast(graph& g, int v) {
     int x = operand_of(g, v);
     if (!is<broadcast_to_row>(g, x)) return refuse(g);
     type t = g.type_of(x), from = g.type_of(operand_of(g, x));
-    auto s = split(g, v, [&](int a) { return from[a].code == 1 && !(from[a] == t[a]) && t[a].code != 0; });
+    auto s = split(
+        g, v, [&](int a) { return from[a].code == 1 && !(from[a] == t[a]) && t[a].code != 0; });
     if (s.first.empty()) return refuse(g);
     op_id op = g.node_of(v).op;
     return reduced(g, op, unrepeated(g, x, s.first).id, renumbered(s.rest, s.first));

@@ -7,7 +7,9 @@
 namespace etch::rules {
 
 /// Whether v is 1 + x, in either order.
-constexpr bool is_one_plus(const graph& g, int v, int& x) { return is<add_row>(g, v) && has_number(g, v, 1, x); }
+constexpr bool is_one_plus(const graph& g, int v, int& x) {
+    return is<add_row>(g, v) && has_number(g, v, 1, x);
+}
 /// Whether v repeats the sum of exp(x) along some axes; then also which sum.
 constexpr bool is_sum_of_exp(const graph& g, int v, int& sum, int& x) {
     sum = below_views(g, v);
@@ -75,7 +77,8 @@ constexpr expr log_of_sigmoid(graph& g, int v) {
 // 1 - sigmoid(x) -> sigmoid(-x)
 constexpr expr one_less_sigmoid(graph& g, int v) {
     int x = -1;
-    if (!is_number(g, operand_of(g, v), 1) || !is<sigmoid_row>(g, operand_of(g, v, 1), x)) return refuse(g);
+    if (!is_number(g, operand_of(g, v), 1) || !is<sigmoid_row>(g, operand_of(g, v, 1), x))
+        return refuse(g);
     return make<sigmoid_row>(make<negative_row>(g, x));
 }
 // 1 / (1 + exp(x)) -> sigmoid(-x)
@@ -87,7 +90,8 @@ constexpr expr reciprocal_of_one_plus_exp(graph& g, int v) {
 // exp(x) / (1 + exp(x)) -> sigmoid(x)
 constexpr expr exp_over_one_plus_exp(graph& g, int v) {
     int e = -1, x = -1, y = operand_of(g, v);
-    if (!is_one_plus(g, operand_of(g, v, 1), e) || e != y || !is<exp_row>(g, y, x)) return refuse(g);
+    if (!is_one_plus(g, operand_of(g, v, 1), e) || e != y || !is<exp_row>(g, y, x))
+        return refuse(g);
     return make<sigmoid_row>(g, x);
 }
 
@@ -114,7 +118,8 @@ constexpr expr log_of_softmax(graph& g, int v) {
 // exp(x) / sum(exp(x)) -> the same of x - max(x)
 constexpr expr softmax_of_large(graph& g, int v) {
     int e = operand_of(g, v), u = operand_of(g, v, 1), x = -1, s = -1, y = -1;
-    if (!is<exp_row>(g, e, x) || !is_sum_of_exp(g, u, s, y) || x != y || is_shifted(g, x)) return refuse(g);
+    if (!is<exp_row>(g, e, x) || !is_sum_of_exp(g, u, s, y) || x != y || is_shifted(g, x))
+        return refuse(g);
     auto axes_list = attributes_of(g, s);
     expr f = make<exp_row>(less_maximum(g, x, axes_list).x);
     expr total = make<sum_row>(g, f.id, axes_list);
@@ -133,7 +138,8 @@ constexpr expr softmax_gradient_of_large(graph& g, int v) {
         auto axes_list = attributes_of(g, s);
         expr f = make<exp_row>(less_maximum(g, x, axes_list).x);
         expr total = with_views(g, u, s, make<sum_row>(g, f.id, axes_list).id);
-        expr q = inverse ? make<reciprocal_row>(total) : make<divide_row>(at(g, operand_of(g, quotient)), total);
+        expr q = inverse ? make<reciprocal_row>(total)
+                         : make<divide_row>(at(g, operand_of(g, quotient)), total);
         return make<multiply_row>(f, with_views(g, w, quotient, q.id));
     }
     return refuse(g);
@@ -148,13 +154,16 @@ constexpr bool marks_one(const graph& g, int mask, int axis) {
         int i = operand_of(g, mask, k), j = operand_of(g, mask, 1 - k);
         while (is<broadcast_to_row>(g, i)) i = operand_of(g, i);
         while (is<broadcast_to_row>(g, j)) j = operand_of(g, j);
-        if (!is<iota_row>(g, i) || g.attributes(g.node_of(i)).back() != axis || !(g.type_of(i)[axis] == n)) continue;
+        if (!is<iota_row>(g, i) || g.attributes(g.node_of(i)).back() != axis ||
+            !(g.type_of(i)[axis] == n))
+            continue;
         if (g.type_of(j)[axis].code != 1) continue;
         int index = below_views(g, j);
         if (!is<checked_index_row>(g, index)) continue;
         int bound = operand_of(g, index, 1), size = scalar_under(g, bound);
         if (n.is_static() ? is_number(g, bound, static_cast<double>(n.code))
-                          : size >= 0 && is<extent_value_row>(g, size) && g.attributes(g.node_of(size))[1] == n.code)
+                          : size >= 0 && is<extent_value_row>(g, size) &&
+                                g.attributes(g.node_of(size))[1] == n.code)
             return true;
     }
     return false;
