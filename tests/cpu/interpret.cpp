@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include <etch/cpu/interpret.hpp>
-#include <etch/cpu/kernel.hpp>
+#include <etch/cpu/kernels.hpp>
 #include <etch/language.hpp>
 
 #include "reference/execute.hpp"

@@ -4,7 +4,7 @@
 // and stand in order of their stages; within a stage nothing depends on anything. Updates come last: what can fail
 // (an index outside of its axis) has failed before a parameter changes.
 #pragma once
-#include <etch/passes/lower.hpp>
+#include <etch/passes/walk.hpp>
 
 namespace etch::detail {
 

@@ -4,7 +4,7 @@
 #pragma once
 #include <tuple>
 
-#include <etch/cpu/kernel.hpp>
+#include <etch/cpu/kernels.hpp>
 #include <etch/passes/plan.hpp>
 #include <etch/run/nan_guard.hpp>
 

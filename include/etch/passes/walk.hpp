@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// How a kernel body is walked: which pass over a row computes what, in which order the axes are nested, what is
+// contiguous. With this a body is complete; equal bodies are found here and are one.
+#pragma once
+#include <etch/passes/lower.hpp>
+
+namespace etch::detail {
+
+constexpr void body_builder::choose_passes(body& b) {
+    auto over = [&](const instruction& i) {
+        return i.what == code::reduce ? static_cast<level>(i.word) : i.at;
+    };
+    for (auto k = code_.size(); k-- > 0;) {
+        instruction& i = code_[k];
+        unsigned wanted = i.passes;
+        if ((i.what == code::reduce || i.what == code::store || i.what == code::store_add) &&
+            over(i) == level::point) {
+            unsigned pass = 0;
+            for (int o : i.operands)
+                if (o >= 0) pass = std::max<unsigned>(pass, code_[at(o)].pass);
+            wanted = 1u << pass;
+            if (i.what == code::reduce && i.at == level::uniform)
+                i.pass = static_cast<std::uint8_t>(pass);
+            if (i.what != code::reduce) i.pass = static_cast<std::uint8_t>(pass);
+            i.passes = static_cast<std::uint16_t>(wanted);
+            b.passes = std::max(b.passes, static_cast<int>(pass) + 1);
+        }
+        if (over(i) != level::point) continue;
+        for (int o : i.operands)
+            if (o >= 0 && code_[at(o)].at == level::point)
+                code_[at(o)].passes = static_cast<std::uint16_t>(code_[at(o)].passes | wanted);
+    }
+}
+
+constexpr void body_builder::order_axes(body& b, part& p) {
+    std::vector<int> outer, inner;
+    for (int a = 0; a < space_.rank; ++a) {
+        if (space_[a].code == 1) continue;
+        (rows >> a & 1 ? inner : outer).push_back(a);
+    }
+    auto stride = [&](const slot& s, int axis) { return s.strides[at(axis)]; };
+    if (!inner.empty()) {
+        b.kind = body_kind::rows;
+        int along = 0, across = 0;
+        for (const auto& i : code_) {
+            if (i.slot < 0 || i.at != level::point ||
+                (i.what != code::load && i.what != code::store))
+                continue;
+            along += stride(slots[at(i.slot)], inner.back()).code == 1 ? 1 : 0;
+            if (!outer.empty()) across += stride(slots[at(i.slot)], outer.back()).code == 1 ? 1 : 0;
+        }
+        if (across > along) b.kind = body_kind::columns;
+    }
+    // Neighbouring axes over which every buffer is walked evenly are one axis.
+    std::vector<extent> sizes(max_rank, extent{});
+    for (int a = 0; a < space_.rank; ++a) sizes[at(a)] = space_[a];
+    auto join = [&](std::vector<int>& group) {
+        for (std::size_t k = group.size(); k-- > 1;) {
+            int a = group[k - 1], c = group[k];
+            bool even = true;
+            for (const auto& s : slots)
+                even = even && stride(s, a) == g.multiply(stride(s, c), sizes[at(c)]);
+            if (!even) continue;
+            sizes[at(c)] = g.multiply(sizes[at(a)], sizes[at(c)]);
+            group.erase(group.begin() + static_cast<std::ptrdiff_t>(k - 1));
+        }
+    };
+    join(outer);
+    join(inner);
+    b.outer = static_cast<int>(outer.size());
+    b.inner = static_cast<int>(inner.size());
+    std::vector<int> all(outer);
+    all.insert(all.end(), inner.begin(), inner.end());
+    for (std::size_t k = 0; k < all.size(); ++k) p.extents[k] = sizes[at(all[k])];
+    for (auto& s : slots) {
+        slot moved = s;
+        moved.strides = {};
+        for (std::size_t k = 0; k < all.size(); ++k) moved.strides[k] = stride(s, all[k]);
+        s = moved;
+    }
+    int vector_axis = b.kind == body_kind::columns ? b.outer - 1 : b.outer + b.inner - 1;
+    for (auto& i : code_) {
+        if (i.slot < 0) continue;
+        auto along = vector_axis < 0 ? 0 : slots[at(i.slot)].strides[at(vector_axis)].code;
+        i.stride = static_cast<std::int8_t>(along == 0 || along == 1 ? along : 2);
+    }
+}
+
+constexpr int body_builder::finish(program& out) {
+    body b;
+    part p;
+    choose_passes(b);
+    order_axes(b, p);
+    b.sequential = sequential;
+    b.slots = static_cast<int>(slots.size());
+    b.instructions = {static_cast<int>(out.instructions.size()), static_cast<int>(code_.size())};
+    p.body = -1;
+    for (std::size_t k = 0; k < out.bodies.size() && p.body < 0; ++k) {
+        if (!out.bodies[k].same_shape(b)) continue;
+        bool same = true;
+        for (std::size_t i = 0; i < code_.size() && same; ++i)
+            same = out.instructions[at(out.bodies[k].instructions.first) + i] == code_[i];
+        if (same) p.body = static_cast<int>(k);
+    }
+    if (p.body < 0) {
+        p.body = static_cast<int>(out.bodies.size());
+        out.instructions.insert(out.instructions.end(), code_.begin(), code_.end());
+        out.bodies.push_back(b);
+    }
+    p.slots = {static_cast<int>(out.slots.size()), b.slots};
+    out.slots.insert(out.slots.end(), slots.begin(), slots.end());
+    p.first_line = static_cast<int>(out.lines.size());
+    out.lines.insert(out.lines.end(), lines.begin(), lines.end());
+    out.parts.push_back(p);
+    return static_cast<int>(out.parts.size()) - 1;
+}
+
+}  // namespace etch::detail
