@@ -12,6 +12,11 @@ namespace etch::cpu {
 namespace detail {
 
 template <int i, class T> struct register_of { pack<T> value; };
+/// The numbers first, first + 1, ... in the place of 0, 1, ...
+template <int first, class Numbers> struct numbers_from;
+template <int first, int... i> struct numbers_from<first, std::integer_sequence<int, i...>> {
+    using type = std::integer_sequence<int, (first + i)...>;
+};
 template <int i, class T, bool indexed> struct accumulator_of { accumulator<T, indexed> running; };
 
 }  // namespace detail
@@ -40,10 +45,28 @@ template <const auto& program, int id> struct kernel {
     struct registers<std::integer_sequence<int, i...>>
         : detail::register_of<i, element<i>>...,
           detail::accumulator_of<i, operand_element<i>, is_argmax(i)>... {};
-    using all_lines = std::make_integer_sequence<int, count>;
+    // A list of more than some 500 numbers costs g++ minutes: its lists then are larger than a page of its memory. So
+    // a long body is expanded piece by piece.
+    static constexpr int piece_size = 128, pieces = (count + piece_size - 1) / piece_size;
+    template <int p>
+    using piece = typename detail::numbers_from<
+        p * piece_size, std::make_integer_sequence<
+                            int, (p + 1 < pieces ? piece_size : count - p * piece_size)>>::type;
+    struct all_lines {};
+    template <class F> [[gnu::always_inline]] static void for_pieces(F visit) {
+        for_pieces(visit, std::make_integer_sequence<int, pieces>{});
+    }
+    template <class F, int... p>
+    [[gnu::always_inline]] static void for_pieces(F visit, std::integer_sequence<int, p...>) {
+        int done[] = {0, (visit(piece<p>{}), 0)...};
+        (void)done;
+    }
+    template <class Pieces> struct all_registers;
+    template <int... p>
+    struct all_registers<std::integer_sequence<int, p...>> : registers<piece<p>>... {};
 
     /// Registers and where the slots point now, in elements.
-    struct frame : registers<all_lines> {
+    struct frame : all_registers<std::make_integer_sequence<int, pieces>> {
         const kernel_call* call;
         std::byte* data[shape.slots +
                         1];  // copies: what the call holds would be read anew after every store
@@ -225,6 +248,23 @@ template <const auto& program, int id> struct kernel {
         for (int s = 0; s < shape.slots; ++s) f.data[s] = call.slots[s].data;
     }
 
+    template <int p, bool whole>
+    [[gnu::always_inline]] static void do_points(frame& f, std::int64_t x, int n, all_lines) {
+        for_pieces([&](auto lines_of_piece) __attribute__((always_inline)) {
+            do_points<p, whole>(f, x, n, lines_of_piece);
+        });
+    }
+    template <int p, bool whole>
+    [[gnu::always_inline]] static void do_rows(frame& f, std::int64_t x, int n, all_lines) {
+        for_pieces([&](auto lines_of_piece) __attribute__((always_inline)) {
+            do_rows<p, whole>(f, x, n, lines_of_piece);
+        });
+    }
+    template <int p> [[gnu::always_inline]] static void begin_rows(frame& f, all_lines) {
+        for_pieces([&](auto lines_of_piece)
+                       __attribute__((always_inline)) { begin_rows<p>(f, lines_of_piece); });
+    }
+
     // ---- loops --------------------------------------------------------------------------------------------------
     /// Points the slots at a row: a combination of the first `axes` axes.
     template <int axes> [[gnu::always_inline]] static void seek(frame& f, std::int64_t row) {
@@ -348,8 +388,8 @@ template <const auto& program, int id> struct kernel {
             frame f;
             open(f, call);
             seek<0>(f, 0);
-            do_before(f, all_lines{});
-            begin_scalars(f, all_lines{});
+            for_pieces([&](auto lines_of_piece) { do_before(f, lines_of_piece); });
+            for_pieces([&](auto lines_of_piece) { begin_scalars(f, lines_of_piece); });
             using passes = std::make_integer_sequence<int, shape.passes>;
             if constexpr (shape.kind == body_kind::rows) {
                 for (std::int64_t u = first; u < last; ++u) {
@@ -377,7 +417,8 @@ template <const auto& program, int id> struct kernel {
                     }
                 }
             }
-            if constexpr (reductions > 0) save_scalars(f, task, all_lines{});
+            if constexpr (reductions > 0)
+                for_pieces([&](auto lines_of_piece) { save_scalars(f, task, lines_of_piece); });
         }
     }
     static void finish(const kernel_call& call, const kernel_entry&, std::int64_t tasks) {
@@ -385,8 +426,8 @@ template <const auto& program, int id> struct kernel {
         open(f, call);
         f.linear = 0;
         seek<0>(f, 0);
-        do_before(f, all_lines{});
-        do_end(f, tasks, all_lines{});
+        for_pieces([&](auto lines_of_piece) { do_before(f, lines_of_piece); });
+        for_pieces([&](auto lines_of_piece) { do_end(f, tasks, lines_of_piece); });
     }
     static constexpr bool has_end = [] {
         for (int i = 0; i < count; ++i)
