@@ -74,3 +74,22 @@ TEST_CASE("compiled graphs share a state with each other and with functions") {
     train(floats{1, 2, 3}, 0.5);
     CHECK(look().item<float>() != before);
 }
+
+TEST_CASE("updates see old values: parameters that change places") {
+    etch::graph g;
+    auto a = g.param<float>("a", {2}, etch::nn::constant{1});
+    auto b = g.param<float>("b", {2}, etch::nn::constant{2});
+    auto c = g.param<float>("c", {2}, etch::nn::constant{3});
+    g.update(a, b);
+    g.update(b, a);
+    g.update(c, a + 10);
+    g.output("old", sum(a + b + c));
+    auto f = etch::compile(g);
+    CHECK(f().item<float>() == 12);
+    CHECK(f.state()["a"].to_vector<float>() == std::vector<float>{2, 2});
+    CHECK(f.state()["b"].to_vector<float>() == std::vector<float>{1, 1});
+    CHECK(f.state()["c"].to_vector<float>() == std::vector<float>{11, 11});
+    f();
+    CHECK(f.state()["a"].to_vector<float>() == std::vector<float>{1, 1});
+    CHECK(f.state()["c"].to_vector<float>() == std::vector<float>{12, 12});
+}
