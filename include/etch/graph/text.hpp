@@ -16,7 +16,7 @@ struct text {
     constexpr bool empty() const { return characters.empty(); }
 
     constexpr text& operator<<(std::string_view s) {
-        characters.insert(characters.end(), s.begin(), s.end());
+        for (char c : s) characters.push_back(c);  // g++ 12 warns wrongly of insert() at -O3
         return *this;
     }
     constexpr text& operator<<(const char* s) { return *this << std::string_view(s); }
