@@ -2,6 +2,8 @@
 // Graphs that are built at run time: the same calls, with mistakes that are thrown and results as a range.
 #include "catch.hpp"
 
+#include "sentence.hpp"
+
 #include <etch.hpp>
 
 namespace {
@@ -9,14 +11,6 @@ namespace {
 using etch::mistake;
 using floats = std::vector<float>;
 
-template <class F> std::string sentence_of(F f) {
-    try {
-        f();
-    } catch (const mistake& m) {
-        return m.what();
-    }
-    return "no mistake";
-}
 constexpr auto model = [](etch::graph& g) {
     auto N = g.dim("N");
     auto x = g.input<float>("x", {N, 3});

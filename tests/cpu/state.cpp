@@ -3,6 +3,8 @@
 // also: clang sanitize
 #include "catch.hpp"
 
+#include "sentence.hpp"
+
 #include <atomic>
 #include <numeric>
 #include <thread>
@@ -14,15 +16,6 @@ namespace {
 
 using etch::mistake;
 using floats = std::vector<float>;
-
-template <class F> std::string sentence_of(F f) {
-    try {
-        f();
-    } catch (const mistake& m) {
-        return m.what();
-    }
-    return "no mistake";
-}
 
 constexpr auto train = [](etch::graph& g) {
     auto w = g.param<float>("w", {2, 3}, etch::nn::uniform{-1, 1});

@@ -113,9 +113,9 @@ private:
     constexpr void times() {
         for (auto& s : out.storages) s.first = s.last = -1;
         clock = 0;
-        walk(all_steps(), -1);
+        walk(all_steps());
     }
-    constexpr void walk(range_of r, int) {
+    constexpr void walk(range_of r) {
         for (int i = 0; i < r.count; ++i) {
             const step s = out.steps[at(r.first + i)];
             int now = clock++;
@@ -129,7 +129,7 @@ private:
                 first_before.push_back(k.first);
                 last_before.push_back(k.last);
             }
-            walk(l.body, now);
+            walk(l.body);
             int end = clock++;
             // What was there before, or is needed afterwards, must survive all rounds. A storage is private to one
             // round only if no round reads what the one before wrote: it is written first, and nothing outside knows it.

@@ -277,7 +277,6 @@ private:
         k.steps = l.steps();
         k.reverse = l.reverse();
         k.node = r.line_index(n.results.first);
-        k.slices.first = static_cast<int>(out.storages.size());
         auto slice_of = [&](int whole, int v) {
             int s = r.new_storage(g.type_of(v), place::slice, whole, r.line_index(v));
             return s;
