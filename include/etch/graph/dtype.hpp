@@ -18,7 +18,7 @@ struct dtype_row {
     std::string_view name;
     int bytes;
     dtype_kind kind;
-    std::string_view cuda;  // how the type is spelled in kernel text
+    std::string_view cuda;  // how kernel text spells the type
 };
 
 inline constexpr std::array<dtype_row, 5> dtype_table{{
@@ -26,7 +26,7 @@ inline constexpr std::array<dtype_row, 5> dtype_table{{
     {"float32", 4, dtype_kind::floating, "float"},
     {"bool", 1, dtype_kind::boolean, "bool"},
     {"int32", 4, dtype_kind::integer, "int"},
-    {"int64", 8, dtype_kind::integer, "long long"},
+    {"int64", 8, dtype_kind::integer, "int64"},
 }};
 
 constexpr const dtype_row& row_of(dtype d) { return dtype_table[static_cast<std::size_t>(d)]; }

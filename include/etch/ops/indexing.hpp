@@ -14,7 +14,7 @@ struct checked_index_row
     static constexpr auto cpu(auto i, auto n) {
         return select(i < decltype(i)(0), i + n, i);
     }  // and the check
-    static constexpr std::string_view cuda = "etch_checked_index($0, $1, $e)";
+    static constexpr std::string_view cuda = "etch_checked_index($0, $1, $e, $x)";
 };
 
 struct take_row : any_row {  // {axis}: the axis is replaced by the axes of the indices

@@ -61,7 +61,7 @@ struct iota_row : any_row {  // {type..., axis}
     static constexpr int arity = 0;
     static constexpr op_class kind = op_class::counter;
     static constexpr bool cuts = true;
-    static constexpr std::string_view cuda = "$t($i)";
+    static constexpr std::string_view cuda = "$r($i)";
     static constexpr type infer(inference& i) { return detail::type_from_words(i); }
 };
 

@@ -14,7 +14,7 @@ struct random_row : any_row {  // operand: {key, step}; {type..., ordinal of the
     static constexpr op_class kind = op_class::counter;
     static constexpr bool cuts = true;
     static constexpr int cost = 20;
-    static constexpr std::string_view cuda = "etch_uniform($0, $1, $i, $e)";
+    static constexpr std::string_view cuda = "etch_uniform<$r>($0, $1, $i, $e)";
     static constexpr type infer(inference& i) { return detail::type_from_words(i); }
 };
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include <etch/passes/program.hpp>
+#include <etch/passes/stages.hpp>
 
 namespace etch::cpu {
 
@@ -46,15 +46,7 @@ struct index_outside {
     const part* of;
 };
 
-/// Reductions to a scalar in a body: each has two words in a task's partial results.
-constexpr int scalar_reductions(std::span<const instruction> code_lines) {
-    int n = 0;
-    for (const auto& i : code_lines) n += i.what == code::reduce && i.at == level::uniform ? 1 : 0;
-    return n;
-}
-/// Which of them instruction `at` is.
-constexpr int scalar_reduction_number(std::span<const instruction> code_lines, int at) {
-    return scalar_reductions(code_lines.first(static_cast<std::size_t>(at)));
-}
+using etch::detail::scalar_reduction_number;
+using etch::detail::scalar_reductions;
 
 }  // namespace etch::cpu

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What an instruction of a kernel body does to one pack, and when it runs: shared by the C++ compiler's instances of
-// bodies (cpu/kernel.hpp) and the interpreter (cpu/interpret.hpp), so that both give the same numbers.
+// What an instruction of a kernel body does to one pack: shared by the C++ compiler's instances of bodies
+// (cpu/kernel.hpp) and the interpreter (cpu/interpret.hpp), so that both give the same numbers.
 #pragma once
 #include <bit>
 #include <utility>
@@ -10,40 +10,17 @@
 #include <etch/cpu/memory.hpp>
 #include <etch/cpu/pack.hpp>
 #include <etch/cpu/random.hpp>
+#include <etch/passes/stages.hpp>
 
 namespace etch::cpu::detail {
 
-// ---- when an instruction runs ---------------------------------------------------------------------------------------
-
-constexpr level over(const instruction& i) {
-    return i.what == code::reduce ? static_cast<level>(i.word) : i.at;
-}
-constexpr bool is_scalar_reduction(const instruction& i) {
-    return i.what == code::reduce && i.at == level::uniform;
-}
-constexpr bool is_row_reduction(const instruction& i) {
-    return i.what == code::reduce && i.at == level::row;
-}
-/// For each pack of pass p over a row.
-constexpr bool in_pass(const instruction& i, int p) {
-    return over(i) == level::point && (i.passes >> p & 1);
-}
-/// For each row, before pass p; after the last one for p = passes.
-constexpr bool in_row_stage(const instruction& i, int p) {
-    if (i.pass != p) return false;
-    return i.at == level::row || (i.what == code::reduce && over(i) == level::row);
-}
-constexpr bool is_uniform_store(const instruction& i) {
-    return i.at == level::uniform && (i.what == code::store || i.what == code::store_add);
-}
-/// Once before all rows, and again before what stands at the end.
-constexpr bool is_before(const instruction& i) {
-    return i.at == level::uniform && i.what != code::reduce && !i.after && !is_uniform_store(i);
-}
-/// Once when all tasks are done.
-constexpr bool is_at_end(const instruction& i) {
-    return i.at == level::uniform && i.what != code::reduce && (i.after || is_uniform_store(i));
-}
+using etch::detail::in_pass;
+using etch::detail::in_row_stage;
+using etch::detail::is_at_end;
+using etch::detail::is_before;
+using etch::detail::is_row_reduction;
+using etch::detail::is_scalar_reduction;
+using etch::detail::over;
 
 // ---- constants and memory -------------------------------------------------------------------------------------------
 
