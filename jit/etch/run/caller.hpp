@@ -19,7 +19,8 @@ class caller {
 public:
     /// `p` and `kernels` outlive the caller.
     caller(const program_view& p, std::span<const cpu::kernel_entry> kernels,
-           const cpu::executor::product_table* products, etch::state parameters)
+           const cpu::executor::product_table* products, etch::state parameters,
+           device where = device::cpu())
         : program_(p),
           state_(std::move(parameters)),
           states_(state_.attach(p)),
@@ -27,8 +28,15 @@ public:
           outputs_(p.outputs.size(), nullptr),
           shapes_(p.outputs.size()),
           pool_(buffer_pool::make(2 * p.outputs.size())),
-          executor_(program_, kernels) {
+          executor_(program_, kernels),
+          device_(make_device_program(program_, where)) {
         executor_.use(products);
+    }
+    ~caller() {
+        if (!running_) return;
+        try {  // a call that was launched and never waited for
+            finish({}, false);
+        } catch (const std::exception&) {}
     }
     caller(const caller&) = delete;  // the executor knows where it lies
     caller& operator=(const caller&) = delete;
@@ -44,6 +52,9 @@ public:
     }
     /// Times each step from now on; another true begins anew, false stops and keeps what was measured.
     void profile(bool on) {
+        if (device_)
+            throw mistake("profile: steps are timed on the CPU only, and this function runs on " +
+                          device_->name());
         if (on) profile_ = std::make_shared<step_profile>(program_);
         executor_.watch(on ? profile_.get() : nullptr);
     }
@@ -52,23 +63,42 @@ public:
     void stand_in(std::shared_ptr<caller> other) { stand_in_ = std::move(other); }
     cpu::executor& steps() { return executor_; }
 
+    /// "cpu", or the device's name.
+    std::string where() const { return device_ ? device_->name() : "cpu"; }
+
     /// One call. Outputs of rank 0 become tensors too where `numbers` is false. Whatever goes wrong, parameters are as
-    /// before: all is checked first, and the executor writes them last.
+    /// before: all is checked first, and they are written last.
     void call(std::span<const argument> arguments, std::span<result> results, bool numbers) {
         if (stand_in_) return stand_in_->call(arguments, results, numbers);
         etch::state::exclusive held(state_, "call");
-        arguments_.bind(arguments);
-        if (!bound_ || !std::equal(dims_.begin(), dims_.end(), arguments_.dims().begin()))
-            use_dims();
-        for (std::size_t i = 0; i < outputs_.size(); ++i) {
-            if (numbers && shapes_[i].rank() == 0) {
-                outputs_[i] = &results[i].number;
-            } else {
-                results[i].array = etch::tensor(program_.outputs[i].of.element, shapes_[i], *pool_);
-                outputs_[i] = results[i].array.bytes_data();
-            }
+        bind(arguments);
+        if (device_) start();
+        make_results(results, numbers);
+        if (device_)
+            wait();
+        else
+            run();
+    }
+    /// The first half of a call: what is left runs on the device while the host goes on. `results` are filled in by
+    /// finish, and before it on the CPU.
+    void launch(std::span<const argument> arguments, std::span<result> results, bool numbers) {
+        if (stand_in_ || !device_) return call(arguments, results, numbers);
+        if (running_) throw mistake("launch: the call before was not waited for: say get()");
+        running_ = std::make_unique<etch::state::exclusive>(state_, "launch");
+        try {
+            bind(arguments);
+            start();
+        } catch (...) {
+            running_.reset();
+            throw;
         }
-        executor_.run(arguments_.inputs(), outputs_, states_);
+    }
+    void finish(std::span<result> results, bool numbers) {
+        if (!running_) return;
+        auto held = std::move(running_);
+        std::vector<result> dropped(results.empty() ? outputs_.size() : 0);
+        make_results(results.empty() ? std::span(dropped) : results, numbers);
+        wait();
     }
 
 private:
@@ -82,9 +112,48 @@ private:
     bool bound_ = false;
     buffer_pool::owner pool_;
     cpu::executor executor_;
+    std::unique_ptr<device_program> device_;  // null for the CPU
+    std::vector<std::shared_ptr<device_copy>> copies_;
+    std::vector<std::uint64_t> addresses_;  // of the copies
+    std::uint64_t attached_ = 0;
+    std::unique_ptr<etch::state::exclusive> running_;  // a call that was launched
     std::shared_ptr<step_profile> profile_;
     std::shared_ptr<caller> stand_in_;
 
+    void bind(std::span<const argument> arguments) {
+        arguments_.bind(arguments);
+        if (!bound_ || !std::equal(dims_.begin(), dims_.end(), arguments_.dims().begin()))
+            use_dims();
+    }
+    void make_results(std::span<result> results, bool numbers) {
+        for (std::size_t i = 0; i < outputs_.size(); ++i) {
+            if (numbers && shapes_[i].rank() == 0) {
+                outputs_[i] = &results[i].number;
+            } else {
+                results[i].array = etch::tensor(program_.outputs[i].of.element, shapes_[i], *pool_);
+                outputs_[i] = results[i].array.bytes_data();
+            }
+        }
+    }
+    void run() {
+        if (state_.attached() > 0) state_.to_host(program_);
+        executor_.run(arguments_.inputs(), outputs_, states_);
+    }
+    void start() {
+        if (copies_.size() != states_.size() || attached_ != state_.attached()) {
+            copies_ = state_.attach(program_, *device_);
+            attached_ = state_.attached();
+            addresses_.clear();
+            for (const auto& c : copies_) addresses_.push_back(c->address());
+        }
+        for (std::size_t i = 0; i < copies_.size(); ++i) copies_[i]->to_device(states_[i]);
+        device_->start(dims_, arguments_.inputs(), addresses_);
+    }
+    void wait() {
+        device_->finish(outputs_);
+        for (std::size_t i = 0; i < copies_.size(); ++i)
+            if (program_.states[i].updated) copies_[i]->which = device_copy::newest::device;
+    }
     void use_dims() {
         bound_ = false;
         arguments_.check_conditions();
@@ -95,7 +164,7 @@ private:
             for (int axis = 0; axis < t.rank; ++axis)
                 shapes_[i].push_back(program_.value_of(t[axis], dims));
         }
-        executor_.bind(dims);
+        if (!device_) executor_.bind(dims);
         dims_.assign(dims.begin(), dims.end());
         bound_ = true;
     }

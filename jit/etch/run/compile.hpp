@@ -56,13 +56,16 @@ private:
 class callable {
 public:
     callable(std::shared_ptr<const detail::owned_program> p,
-             const cpu::executor::product_table* products, const etch::state& shared)
+             const cpu::executor::product_table* products, const etch::state& shared,
+             device where = {})
         : program_(std::move(p)),
           caller_(std::make_unique<detail::caller>(program_->view, program_->kernels.entries(),
-                                                   products, shared)) {}
+                                                   products, shared, where)) {}
 
     etch::state state() const { return runs().parameters(); }
     const program_view& program() const { return runs().program(); }
+    /// Where calls run: "cpu", or a GPU by its name.
+    std::string where() const { return runs().where(); }
 
     /// What runs, step by step, as text: kernels with their instructions, what they read and write, the user's lines.
     std::string describe() const { return runs().describe(); }
@@ -103,16 +106,21 @@ private:
 
 /// What can be called, of a graph that need not live on. Functions that are compiled with one state share parameters.
 template <std::same_as<graph> Graph>
-callable compile(const Graph& g, plan_options options = {}, const state& shared = state()) {
+callable compile(const Graph& g, plan_options options = {}, const state& shared = state(),
+                 device where = {}) {
     constexpr bool every = std::same_as<Graph, graph>;
     return {std::make_shared<const detail::owned_program>(make_program(g, options)),
-            cpu::executor::products_of<every, every>(), shared};
+            cpu::executor::products_of<every, every>(), shared, where};
 }
-template <std::same_as<graph> Graph> callable compile(const Graph& g, const state& shared) {
-    return compile(g, plan_options{}, shared);
+template <std::same_as<graph> Graph>
+callable compile(const Graph& g, const state& shared, device where = {}) {
+    return compile(g, plan_options{}, shared, where);
 }
-template <std::same_as<graph> Graph> callable compile(const Graph& g, seed s) {
-    return compile(g, plan_options{}, state(s));
+template <std::same_as<graph> Graph> callable compile(const Graph& g, seed s, device where = {}) {
+    return compile(g, plan_options{}, state(s), where);
+}
+template <std::same_as<graph> Graph> callable compile(const Graph& g, device where) {
+    return compile(g, plan_options{}, state(), where);
 }
 
 }  // namespace etch

@@ -3,6 +3,7 @@
 // time is that the arguments are of the kind and the dtype that the model takes, by sentences as for the model itself.
 #pragma once
 #include <tuple>
+#include <utility>
 
 #include <etch/cpu/kernels.hpp>
 #include <etch/passes/plan.hpp>
@@ -113,6 +114,36 @@ template <class T> T result_as(result& r) {
 
 }  // namespace detail
 
+/// A call that was launched.
+template <class Function> class pending {
+public:
+    pending(detail::caller& runs, std::span<const detail::argument> arguments) : runs_(&runs) {
+        runs.launch(arguments, {made_, count}, true);
+    }
+    pending(pending&& other) noexcept : runs_(std::exchange(other.runs_, nullptr)) {
+        for (std::size_t i = 0; i < count; ++i) made_[i] = std::move(other.made_[i]);
+    }
+    pending& operator=(pending&&) = delete;
+    /// One that nobody waited for is waited for here; its results are dropped, and so is what went wrong.
+    ~pending() {
+        if (!runs_) return;
+        try {
+            runs_->finish({made_, count}, true);
+        } catch (const std::exception&) {}
+    }
+    /// Waits for the results. Throws what went wrong in the call. To be called once, before the function ends.
+    auto get() {
+        if (!runs_) throw mistake("launch: the results were taken before");
+        std::exchange(runs_, nullptr)->finish({made_, count}, true);
+        return Function::results_of(made_, std::make_index_sequence<count>{});
+    }
+
+private:
+    static constexpr std::size_t count = Function::output_count();
+    detail::caller* runs_;
+    detail::result made_[count + 1];
+};
+
 /// etch::function<digits> train;  auto [loss, accuracy] = train(image, label);
 template <auto model, plan_options options = plan_options{}> class function {
     using planned = detail::planned<model, options>;
@@ -121,15 +152,18 @@ template <auto model, plan_options options = plan_options{}> class function {
 public:
     /// With parameters of its own, whose first values follow from the seed.
     function() : function(etch::state()) {}
-    explicit function(seed s) : function(etch::state(s)) {}
+    explicit function(device where) : function(etch::state(), where) {}
+    explicit function(seed s, device where = {}) : function(etch::state(s), where) {}
     /// With the parameters of other functions, by name.
-    explicit function(const etch::state& shared);
+    explicit function(const etch::state& shared, device where = {});
     function(function&&) noexcept = default;
     function& operator=(function&&) noexcept = default;
     ~function();
 
     etch::state state() const { return runs().parameters(); }
     const program_view& program() const { return runs().program(); }
+    /// Where calls run: "cpu", or a GPU by its name.
+    std::string where() const { return runs().where(); }
 
     /// What runs, step by step, as text: kernels with their instructions, what they read and write, the user's lines.
     std::string describe() const { return runs().describe(); }
@@ -153,8 +187,33 @@ public:
                         std::make_index_sequence<program.outputs.size()>{}, arguments...);
     }
 
+    /// As a call, but on a GPU the host goes on while it runs: auto step = f.launch(x); ... auto [loss] = step.get().
+    /// Arguments are copied before it returns. One call of a function may be under way; on the CPU it is done at once.
+    template <class... Arguments> auto launch(const Arguments&... arguments) {
+        constexpr const auto& program = planned::frozen;
+        if constexpr (planned::mistake.size() == 0)
+            static_assert(detail::reported<detail::count_mistake<program, sizeof...(Arguments)>>);
+        if constexpr (sizeof...(Arguments) == program.inputs.size())
+            return launch(std::index_sequence_for<Arguments...>{}, arguments...);
+    }
+
 private:
     std::unique_ptr<detail::caller> caller_;
+
+    template <std::size_t... i, class... Arguments>
+    auto launch(std::index_sequence<i...>, const Arguments&... arguments) {
+        constexpr const auto& program = planned::frozen;
+        const detail::argument list[sizeof...(i) + 1] = {
+            detail::argument_for<program, i>(arguments)..., {}};
+        return pending<function>(runs(), {list, sizeof...(i)});
+    }
+    template <class> friend class pending;
+    static constexpr std::size_t output_count() { return planned::frozen.outputs.size(); }
+    template <std::size_t... o>
+    static auto results_of(detail::result* made, std::index_sequence<o...>) {
+        return results<typename detail::result_type<planned::frozen, o>::type...>(
+            detail::result_as<typename detail::result_type<planned::frozen, o>::type>(made[o])...);
+    }
 
     detail::caller& runs() const {
         if (!caller_) throw mistake("function: it was moved from");
@@ -167,19 +226,18 @@ private:
             detail::argument_for<program, i>(arguments)..., {}};
         detail::result made[sizeof...(o) + 1];
         runs().call({list, sizeof...(i)}, {made, sizeof...(o)}, true);
-        return results<typename detail::result_type<program, o>::type...>(
-            detail::result_as<typename detail::result_type<program, o>::type>(made[o])...);
+        return results_of(made, std::index_sequence<o...>{});
     }
 };
 
 // Not inline, so that `extern template class etch::function<model>` leaves the kernels to one translation unit.
 template <auto model, plan_options options>
-function<model, options>::function(const etch::state& shared)
+function<model, options>::function(const etch::state& shared, device where)
     : caller_(std::make_unique<detail::caller>(
           view_of(planned::frozen), cpu::kernels_of<planned::frozen>(),
           cpu::executor::products_of<detail::multiplies<planned::frozen>(dtype::float32),
                                      detail::multiplies<planned::frozen>(dtype::float64)>(),
-          shared)) {}
+          shared, where)) {}
 template <auto model, plan_options options> function<model, options>::~function() = default;
 
 }  // namespace etch

@@ -13,6 +13,7 @@
 #include <etch/cpu/random.hpp>
 #include <etch/passes/program.hpp>
 #include <etch/run/arguments.hpp>
+#include <etch/run/device.hpp>
 
 namespace etch {
 
@@ -101,11 +102,15 @@ public:
         std::lock_guard lock(shared_->mutex);
         return shared_->by_name.contains(name);
     }
-    /// The live tensor: what is written to its elements, functions see, and the other way round.
+    /// The live tensor: what is written to its elements, functions see, and the other way round. Of a function on
+    /// another device than the CPU it shows the elements of now: take it again after a call.
     const tensor operator[](std::string_view name) const {
         std::lock_guard lock(shared_->mutex);
         auto at = shared_->by_name.find(name);
-        if (at != shared_->by_name.end()) return shared_->entries[at->second].value;
+        if (at != shared_->by_name.end()) {
+            shared_->entries[at->second].to_host();
+            return shared_->entries[at->second].value;
+        }
         text t;
         t << "state: no parameter has the name " << name;
         for (std::size_t i = 0; i < shared_->entries.size() && i < 8; ++i)
@@ -122,8 +127,10 @@ public:
         exclusive held(*this, "state: clone");
         state copy{etch::seed(seed())};
         std::lock_guard lock(shared_->mutex);
-        for (const auto& e : shared_->entries)
-            copy.shared_->entries.push_back({e.name, e.value.clone()});
+        for (auto& e : shared_->entries) {
+            if (e.copy) e.copy->to_host(e.value.bytes_data());
+            copy.shared_->entries.push_back({e.name, e.value.clone(), nullptr});
+        }
         for (auto& e : copy.shared_->entries) e.value.set_live();
         copy.shared_->by_name = shared_->by_name;
         return copy;
@@ -134,6 +141,14 @@ private:
     struct entry {
         std::string name;
         tensor value;
+        std::shared_ptr<detail::device_copy> copy;  // null where no device has one
+
+        /// Whoever gets the elements on the host may write to them.
+        void to_host() {
+            if (!copy) return;
+            copy->to_host(value.bytes_data());
+            copy->which = detail::device_copy::newest::host;
+        }
     };
     struct shared {
         std::uint64_t seed;
@@ -141,6 +156,7 @@ private:
         std::vector<entry> entries;
         std::map<std::string, std::size_t, std::less<>> by_name;
         std::atomic<bool> busy{false};
+        std::atomic<std::uint64_t> attached{0};
         explicit shared(std::uint64_t number) : seed(number) {}
     };
     std::shared_ptr<shared> shared_;
@@ -190,6 +206,32 @@ private:
         if (a.data != to.bytes_data()) a.copy_to(to.bytes_data());
     }
 
+    /// The copies of a program's parameters on a device, in its order; those on another device are brought back.
+    std::vector<std::shared_ptr<detail::device_copy>> attach(const program_view& p,
+                                                             const detail::device_program& to) {
+        std::lock_guard lock(shared_->mutex);
+        ++shared_->attached;
+        std::vector<std::shared_ptr<detail::device_copy>> copies;
+        for (const auto& s : p.states) {
+            entry& e = shared_->entries[shared_->by_name.find(p.text_of(s.name))->second];
+            if (!e.copy || e.copy->device() != to.name()) {
+                e.to_host();
+                e.copy = to.make_copy(e.value.size() * row_of(e.value.element()).bytes);
+            }
+            copies.push_back(e.copy);
+        }
+        return copies;
+    }
+    /// Before a call on the CPU: what a device has written comes back.
+    void to_host(const program_view& p) {
+        std::lock_guard lock(shared_->mutex);
+        for (const auto& s : p.states)
+            shared_->entries[shared_->by_name.find(p.text_of(s.name))->second].to_host();
+    }
+
+    /// How often a device was attached: who was attached before asks again.
+    std::uint64_t attached() const { return shared_->attached; }
+
     /// Where each parameter of a program lies, in its order. All are checked before any is made.
     std::vector<void*> attach(const program_view& p) {
         std::lock_guard lock(shared_->mutex);
@@ -215,8 +257,9 @@ private:
             auto name = p.text_of(s.name);
             if (shared_->by_name.contains(name)) continue;
             fresh.push_back(
-                {std::string(name), detail::first_value(name, s.of.element, shape_of(s.of),
-                                                        s.initial, shared_->seed)});
+                {std::string(name),
+                 detail::first_value(name, s.of.element, shape_of(s.of), s.initial, shared_->seed),
+                 nullptr});
             fresh.back().value.set_live();
         }
         auto names = shared_->by_name;
