@@ -11,6 +11,7 @@
 #include <string>
 
 #include <etch/cuda/kernel.hpp>
+#include <etch/expr/model.hpp>
 #include <etch/ops/table.hpp>
 #include <etch/passes/stages.hpp>
 
@@ -84,7 +85,7 @@ inline std::string decimal(auto number) {
 inline std::string number_text(dtype d, std::int64_t word) {
     auto floating = [](auto x, const char* end, const char* special) {
         if (!std::isfinite(x)) {
-            std::int64_t bits = 0;
+            std::conditional_t<sizeof x == 4, std::int32_t, std::int64_t> bits;
             std::memcpy(&bits, &x, sizeof x);
             return special + ("(" + decimal(bits)) + ")";
         }

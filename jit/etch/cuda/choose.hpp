@@ -124,8 +124,8 @@ inline void choose_rows(const sized_part& s, const device_limits& device, bool a
     std::int64_t packs = (length + v.vector - 1) / v.vector;
     int registers = kept_registers(s) * v.vector;
     auto items_for = [&](int lanes) { return (packs + lanes - 1) / lanes; };
-    auto fits = [&](int lanes) {
-        return items_for(lanes) <= 16 && items_for(lanes) * registers <= 64;
+    auto fits = [&](int lanes) {  // a thread of a block of 1,024 has 64 registers in all
+        return items_for(lanes) <= 16 && items_for(lanes) * registers <= (lanes > 512 ? 36 : 64);
     };
     int warp = power_of_two(packs, 1, 32);
     bool many = rows >= device.processors || packs <= 32;
@@ -154,9 +154,12 @@ inline variant choose_variant(const sized_part& s, const device_limits& device, 
     if (s.b.kind == body_kind::rows) {
         detail::choose_rows(s, device, alone, v);
     } else if (s.b.kind == body_kind::columns) {
-        std::int64_t length = s.product(s.b.outer, s.axes());
-        if (alone)
-            v.threads = static_cast<std::uint16_t>(32 * detail::power_of_two(length / 4, 4, 32));
+        // A sector of memory is 32 bytes: with 8 columns side by side nothing is read in vain, and there are more blocks.
+        std::int64_t length = s.product(s.b.outer, s.axes()), columns = s.product(0, s.b.outer);
+        v.lanes = columns >= 32 * device.processors   ? 32
+                  : columns >= 16 * device.processors ? 16
+                                                      : 8;
+        if (alone) v.threads = detail::power_of_two(length * v.lanes / 8, 64, 1024);
     } else if (s.b.sequential) {
         for (const auto& i : s.lines)
             if (i.what == code::store_add)
@@ -181,7 +184,7 @@ inline std::int64_t choose_blocks(const sized_part& s, const variant& v,
     if (s.axes() > 0 && s.b.kind == body_kind::rows) {
         units = ceiling(s.product(0, s.b.outer), v.lanes > 32 ? 1 : v.threads / v.lanes);
     } else if (s.axes() > 0 && s.b.kind == body_kind::columns) {
-        units = s.product(0, s.b.outer - 1) * ceiling(s.extents[s.b.outer - 1], 32);
+        units = s.product(0, s.b.outer - 1) * ceiling(s.extents[s.b.outer - 1], v.lanes);
     } else if (s.axes() > 0 && s.b.sequential) {
         std::int64_t free = 1;
         for (int a = 0; a < s.axes(); ++a)

@@ -256,15 +256,17 @@ private:
     }
 
     // ---- columns --------------------------------------------------------------------------------------------------
-    /// 32 columns a block; its rows of threads share the elements of a column.
+    /// Some columns a block; its rows of threads share the elements of a column.
     void column_by_column() {
         std::string n = name('n', vector_axis), i = name('i', vector_axis),
-                    join = "etch_join_columns<" + threads() + ">";
-        out.line("const index groups = (" + n + " + 31) / 32, rows = " + product(0, vector_axis) +
+                    width = std::to_string(v.lanes),
+                    join = "etch_join_columns<" + threads() + ", " + width + ">";
+        out.line("const index groups = (" + n + " + " + std::to_string(v.lanes - 1) + ") / " +
+                 width + ", rows = " + product(0, vector_axis) +
                  ", length = " + product(b.outer, axes()) + ";");
-        out.line("const int tx = threadIdx.x % 32, ty = threadIdx.x / 32;");
+        out.line("const int tx = threadIdx.x % " + width + ", ty = threadIdx.x / " + width + ";");
         out.open("for (index u = block; u < rows * groups; u += blocks) {");
-        out.line("const index row = u / groups, column = u % groups * 32 + tx;");
+        out.line("const index row = u / groups, column = u % groups * " + width + " + tx;");
         out.line("const bool live = column < " + n + ";");
         out.line("const index " + i + " = live ? column : " + n + " - 1;");
         decompose("row", range(0, vector_axis));
@@ -273,7 +275,7 @@ private:
         for (int p = 0; p < b.passes; ++p) {
             begin_rows(p);
             out.open("for (index j = ty; live && j < length; j += " +
-                     std::to_string(v.threads / 32) + ") {");
+                     std::to_string(v.threads / v.lanes) + ") {");
             decompose("j", range(b.outer, axes()));
             points(p, "1", "j");
             out.close();

@@ -19,6 +19,7 @@ struct device_limits {
 
 struct emit_options {
     bool fast_math = false;
+    bool report = false;  // the log of a compilation tells registers and spills of each kernel
     auto operator<=>(const emit_options&) const = default;
 };
 
@@ -28,7 +29,7 @@ struct variant {
     bool wide = false;            // 64 bit indices
     std::uint8_t vector = 1;      // elements of one load or store along the vectorised axis
     std::uint16_t threads = 256;  // of a block
-    std::uint16_t lanes = 1;      // threads that share a row
+    std::uint16_t lanes = 1;      // threads that share a row; columns side by side
     std::uint8_t items =
         0;  // packs of a row that a thread keeps in registers; 0: the row is read in every pass
     std::uint8_t ordered = 0;  // scatter: bit a, axis a is walked in order by one thread

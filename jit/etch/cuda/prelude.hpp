@@ -179,15 +179,17 @@ __device__ __forceinline__ T etch_join_block(T x, const Join& join) {
         return etch_join_lanes<warps>(x, join);
     }
 }
-// Joins x over the threads of a block that stand in one column of 32.
-template <int threads, class T, class Join>
+// Joins x over the threads of a block that stand in one column: 8, 16 or 32 columns lie side by side in a warp.
+template <int threads, int columns, class T, class Join>
 __device__ __forceinline__ T etch_join_columns(T x, const Join& join) {
-    __shared__ T of_thread[threads];
-    of_thread[threadIdx.x] = x;
+    __shared__ T of_warp[threads / 32 * columns];
+#pragma unroll
+    for (int distance = 16; distance >= columns; distance /= 2) x = join(x, etch_across(x, distance));
+    if (threadIdx.x % 32 < columns) of_warp[threadIdx.x / 32 * columns + threadIdx.x % 32] = x;
     __syncthreads();
-    T r = of_thread[threadIdx.x % 32];
-#pragma unroll 4
-    for (int row = 1; row < threads / 32; ++row) r = join(r, of_thread[row * 32 + threadIdx.x % 32]);
+    T r = of_warp[threadIdx.x % columns];
+#pragma unroll 8
+    for (int warp = 1; warp < threads / 32; ++warp) r = join(r, of_warp[warp * columns + threadIdx.x % columns]);
     __syncthreads();
     return r;
 }

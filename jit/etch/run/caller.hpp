@@ -32,12 +32,6 @@ public:
           device_(make_device_program(program_, where)) {
         executor_.use(products);
     }
-    ~caller() {
-        if (!running_) return;
-        try {  // a call that was launched and never waited for
-            finish({}, false);
-        } catch (const std::exception&) {}
-    }
     caller(const caller&) = delete;  // the executor knows where it lies
     caller& operator=(const caller&) = delete;
 
@@ -71,34 +65,23 @@ public:
     void call(std::span<const argument> arguments, std::span<result> results, bool numbers) {
         if (stand_in_) return stand_in_->call(arguments, results, numbers);
         etch::state::exclusive held(state_, "call");
-        bind(arguments);
-        if (device_) start();
-        make_results(results, numbers);
-        if (device_)
-            wait();
-        else
-            run();
-    }
-    /// The first half of a call: what is left runs on the device while the host goes on. `results` are filled in by
-    /// finish, and before it on the CPU.
-    void launch(std::span<const argument> arguments, std::span<result> results, bool numbers) {
-        if (stand_in_ || !device_) return call(arguments, results, numbers);
-        if (running_) throw mistake("launch: the call before was not waited for: say get()");
-        running_ = std::make_unique<etch::state::exclusive>(state_, "launch");
-        try {
-            bind(arguments);
-            start();
-        } catch (...) {
-            running_.reset();
-            throw;
-        }
-    }
-    void finish(std::span<result> results, bool numbers) {
-        if (!running_) return;
-        auto held = std::move(running_);
-        std::vector<result> dropped(results.empty() ? outputs_.size() : 0);
-        make_results(results.empty() ? std::span(dropped) : results, numbers);
+        start(arguments, results, numbers);
         wait();
+    }
+    /// The first half of a call; on a device the host goes on while it runs.
+    void launch(std::span<const argument> arguments, bool numbers) {
+        if (running_) throw mistake("launch: the call before was not waited for: say get()");
+        launched_.clear();
+        launched_.resize(program_.outputs.size());
+        if (stand_in_) return stand_in_->call(arguments, launched_, numbers);
+        auto held = std::make_unique<etch::state::exclusive>(state_, "launch");
+        start(arguments, launched_, numbers);
+        running_ = std::move(held);
+    }
+    /// The second half: the results.
+    std::span<result> finish() {
+        if (auto held = std::move(running_)) wait();
+        return launched_;
     }
 
 private:
@@ -116,15 +99,12 @@ private:
     std::vector<std::shared_ptr<device_copy>> copies_;
     std::vector<std::uint64_t> addresses_;  // of the copies
     std::uint64_t attached_ = 0;
-    std::unique_ptr<etch::state::exclusive> running_;  // a call that was launched
+    std::unique_ptr<etch::state::exclusive>
+        running_;                   // while a call is under way that was launched
+    std::vector<result> launched_;  // its results
     std::shared_ptr<step_profile> profile_;
     std::shared_ptr<caller> stand_in_;
 
-    void bind(std::span<const argument> arguments) {
-        arguments_.bind(arguments);
-        if (!bound_ || !std::equal(dims_.begin(), dims_.end(), arguments_.dims().begin()))
-            use_dims();
-    }
     void make_results(std::span<result> results, bool numbers) {
         for (std::size_t i = 0; i < outputs_.size(); ++i) {
             if (numbers && shapes_[i].rank() == 0) {
@@ -135,11 +115,15 @@ private:
             }
         }
     }
-    void run() {
-        if (state_.attached() > 0) state_.to_host(program_);
-        executor_.run(arguments_.inputs(), outputs_, states_);
-    }
-    void start() {
+    void start(std::span<const argument> arguments, std::span<result> results, bool numbers) {
+        arguments_.bind(arguments);
+        if (!bound_ || !std::equal(dims_.begin(), dims_.end(), arguments_.dims().begin()))
+            use_dims();
+        make_results(results, numbers);
+        if (!device_) {
+            if (state_.attached() > 0) state_.to_host(program_);
+            return executor_.run(arguments_.inputs(), outputs_, states_);
+        }
         if (copies_.size() != states_.size() || attached_ != state_.attached()) {
             copies_ = state_.attach(program_, *device_);
             attached_ = state_.attached();
@@ -147,10 +131,11 @@ private:
             for (const auto& c : copies_) addresses_.push_back(c->address());
         }
         for (std::size_t i = 0; i < copies_.size(); ++i) copies_[i]->to_device(states_[i]);
-        device_->start(dims_, arguments_.inputs(), addresses_);
+        device_->start(dims_, arguments_.inputs(), outputs_, addresses_);
     }
     void wait() {
-        device_->finish(outputs_);
+        if (!device_) return;
+        device_->finish();
         for (std::size_t i = 0; i < copies_.size(); ++i)
             if (program_.states[i].updated) copies_[i]->which = device_copy::newest::device;
     }

@@ -64,7 +64,7 @@ public:
 
     virtual ~device_copy() = default;
     virtual std::uint64_t address() const = 0;
-    virtual const std::string& device() const = 0;
+    virtual const std::string& where() const = 0;
     newest which = newest::host;
 
     void to_device(const void* host) {
@@ -88,11 +88,11 @@ public:
     /// cuda:0 (the device's name).
     virtual const std::string& name() const = 0;
     virtual std::shared_ptr<device_copy> make_copy(std::int64_t bytes) const = 0;
-    /// Starts a call; inputs are copied before it returns. States are addresses on the device.
+    /// Starts a call; inputs have been read when it returns. States are addresses on the device.
     virtual void start(std::span<const std::int64_t> dims, std::span<const void* const> inputs,
-                       std::span<const std::uint64_t> states) = 0;
-    /// Waits for the call that was started, and writes its outputs. Throws what went wrong in it.
-    virtual void finish(std::span<void* const> outputs) = 0;
+                       std::span<void* const> outputs, std::span<const std::uint64_t> states) = 0;
+    /// Waits for the call that was started; its outputs are written then. Throws what went wrong in it.
+    virtual void finish() = 0;
 };
 
 struct device_back_end {

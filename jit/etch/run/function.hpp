@@ -114,34 +114,31 @@ template <class T> T result_as(result& r) {
 
 }  // namespace detail
 
-/// A call that was launched.
+/// A call that was launched. It must not outlive its function.
 template <class Function> class pending {
 public:
     pending(detail::caller& runs, std::span<const detail::argument> arguments) : runs_(&runs) {
-        runs.launch(arguments, {made_, count}, true);
+        runs.launch(arguments, true);
     }
-    pending(pending&& other) noexcept : runs_(std::exchange(other.runs_, nullptr)) {
-        for (std::size_t i = 0; i < count; ++i) made_[i] = std::move(other.made_[i]);
-    }
+    pending(pending&& other) noexcept : runs_(std::exchange(other.runs_, nullptr)) {}
     pending& operator=(pending&&) = delete;
     /// One that nobody waited for is waited for here; its results are dropped, and so is what went wrong.
     ~pending() {
         if (!runs_) return;
         try {
-            runs_->finish({made_, count}, true);
+            runs_->finish();
         } catch (const std::exception&) {}
     }
-    /// Waits for the results. Throws what went wrong in the call. To be called once, before the function ends.
+    /// Waits for the results, once. Throws what went wrong in the call.
     auto get() {
         if (!runs_) throw mistake("launch: the results were taken before");
-        std::exchange(runs_, nullptr)->finish({made_, count}, true);
-        return Function::results_of(made_, std::make_index_sequence<count>{});
+        auto made = std::exchange(runs_, nullptr)->finish();
+        return Function::results_of(made.data(),
+                                    std::make_index_sequence<Function::output_count()>{});
     }
 
 private:
-    static constexpr std::size_t count = Function::output_count();
     detail::caller* runs_;
-    detail::result made_[count + 1];
 };
 
 /// etch::function<digits> train;  auto [loss, accuracy] = train(image, label);

@@ -214,7 +214,7 @@ private:
         std::vector<std::shared_ptr<detail::device_copy>> copies;
         for (const auto& s : p.states) {
             entry& e = shared_->entries[shared_->by_name.find(p.text_of(s.name))->second];
-            if (!e.copy || e.copy->device() != to.name()) {
+            if (!e.copy || e.copy->where() != to.name()) {
                 e.to_host();
                 e.copy = to.make_copy(e.value.size() * row_of(e.value.element()).bytes);
             }
