@@ -50,8 +50,6 @@ struct kernel_launch {
     bool ticket = false;   // needs a 4 byte counter in device memory, 0 before the first launch
     bool guarded = false;  // writes parameters: does nothing after a failure
     std::string name;      // of the kernel in the text
-
-    auto operator<=>(const kernel_launch&) const = default;
 };
 
 }  // namespace etch::cuda
