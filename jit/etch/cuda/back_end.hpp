@@ -48,9 +48,10 @@ private:
 
 class program_on_device : public etch::detail::device_program {
 public:
-    program_on_device(const program_view& p, int index)
-        : executor_(p, cuda::device(index)),
-          name_("cuda:" + std::to_string(index) + " (" + executor_.where().name() + ")") {}
+    program_on_device(const program_view& p, const etch::device& asked)
+        : executor_(p, device(asked.index()), {.fast_math = asked.fast_math()},
+                    {.tensor_float32 = asked.tf32()}),
+          name_("cuda:" + std::to_string(asked.index()) + " (" + executor_.where().name() + ")") {}
     const std::string& name() const override { return name_; }
     std::shared_ptr<etch::detail::device_copy> make_copy(std::int64_t bytes) const override {
         return std::make_shared<parameter_copy>(executor_.where(), name_, bytes);
@@ -81,8 +82,8 @@ inline constexpr etch::detail::device_back_end back_end{
             return false;
         }
     },
-    [](const program_view& p, int index) -> std::unique_ptr<etch::detail::device_program> {
-        return std::make_unique<program_on_device>(p, index);
+    [](const program_view& p, etch::device where) -> std::unique_ptr<etch::detail::device_program> {
+        return std::make_unique<program_on_device>(p, where);
     }};
 
 #else

@@ -26,18 +26,38 @@ public:
     /// "cpu", "cuda" (the first) or "cuda:1". Throws etch::mistake on anything else.
     explicit device(std::string_view name) : device(parsed(name, "device")) {}
 
+    /// The same device with less accurate arithmetic, for a GPU only: --use_fast_math in fused kernels (docs/cuda.md says
+    /// what is lost); products of float32 with 10 bits of their factors' fractions, in TensorFloat-32 units.
+    constexpr device with_fast_math() const {
+        device d = *this;
+        d.fast_math_ = true;
+        return d;
+    }
+    constexpr device with_tf32() const {
+        device d = *this;
+        d.tf32_ = true;
+        return d;
+    }
+    constexpr bool fast_math() const { return fast_math_; }
+    constexpr bool tf32() const { return tf32_; }
+
     constexpr kind what() const { return kind_; }
     constexpr int index() const { return index_; }
 
     /// The device of ETCH_DEVICE where none is named and the variable is set.
     device or_from_environment() const {
         const char* variable = kind_ == kind::any ? std::getenv("ETCH_DEVICE") : nullptr;
-        return variable && *variable ? parsed(variable, "ETCH_DEVICE") : *this;
+        if (!variable || !*variable) return *this;
+        device d = parsed(variable, "ETCH_DEVICE");
+        d.fast_math_ = fast_math_;
+        d.tf32_ = tf32_;
+        return d;
     }
 
 private:
     kind kind_ = kind::any;
     int index_ = 0;
+    bool fast_math_ = false, tf32_ = false;
 
     constexpr device(kind what, int index) : kind_(what), index_(index) {}
     static device parsed(std::string_view name, std::string_view source) {
@@ -99,7 +119,7 @@ struct device_back_end {
     /// Whether programs can run; `why` not, in a sentence. `expected`: there is a device, so a user would wonder.
     bool (*available)(std::string& why, bool& expected);
     /// The program must outlive what is made.
-    std::unique_ptr<device_program> (*make)(const program_view& p, int index);
+    std::unique_ptr<device_program> (*make)(const program_view& p, device where);
 };
 /// Set by <etch/cuda/back_end.hpp>.
 inline const device_back_end* cuda_back_end = nullptr;
@@ -117,7 +137,7 @@ inline std::unique_ptr<device_program> make_device_program(const program_view& p
     }
     std::string why;
     bool expected = false;
-    if (cuda_back_end->available(why, expected)) return cuda_back_end->make(p, where.index());
+    if (cuda_back_end->available(why, expected)) return cuda_back_end->make(p, where);
     if (named) throw mistake("device cuda: " + why);
     static bool said = false;
     if (expected && !said) std::fprintf(stderr, "etch: %s; the CPU is used\n", why.c_str());
