@@ -67,8 +67,10 @@ void attention(graph& g) {
 
 TEST_CASE("the arena is within a tenth of what must live at once") {
     for (std::int64_t batch : {1, 32, 512}) {
-        check("two layers", [](graph& g) { mlp(g, 1, 256); }, batch);
-        check("ten layers", [](graph& g) { mlp(g, 10, 200); }, batch);
+        check(
+            "two layers", [](graph& g) { mlp(g, 1, 256); }, batch);
+        check(
+            "ten layers", [](graph& g) { mlp(g, 10, 200); }, batch);
         check("attention", attention, batch);
     }
 }

@@ -61,13 +61,18 @@ struct interpreter {
         if (op == "multiply") return a * b;
         if (op == "divide") return a / b;
         if (op == "power") return std::pow(a, b);
-        if (op == "maximum") return a > b || a != a ? a : b;
+        if (op == "maximum") return a > b || a != a ? a : b;  // nan where one is nan
         if (op == "minimum") return a < b || a != a ? a : b;
         if (op == "exp") return std::exp(a);
         if (op == "expm1") return std::expm1(a);
         if (op == "log") return std::log(a);
         if (op == "log1p") return std::log1p(a);
         if (op == "tanh") return std::tanh(a);
+        if (op == "sin") return std::sin(a);
+        if (op == "cos") return std::cos(a);
+        if (op == "floor") return std::floor(a);
+        if (op == "floor_divide") return b == 0 ? 0 : std::floor(a / b);
+        if (op == "remainder") return b == 0 ? 0 : a - b * std::floor(a / b);
         if (op == "sigmoid") return 1 / (1 + std::exp(-a));
         if (op == "softplus") return std::max(a, 0.0) + std::log1p(std::exp(-std::abs(a)));
         if (op == "relu") return a <= 0 ? 0 : a;
@@ -150,10 +155,41 @@ struct interpreter {
                     if (std::find(a.begin(), a.end(), static_cast<std::int64_t>(axis)) == a.end())
                         kept.push_back(at[axis]);
                 double& y = r[flat(kept, s)];
-                y = row.name == "sum"    ? y + x[i]
-                    : row.name == "prod" ? y * x[i]
-                    : row.name == "max"  ? std::max(y, x[i])
-                                         : std::min(y, x[i]);
+                y = row.name == "sum" ? y + x[i]
+                    : row.name == "prod"
+                        ? y * x[i]
+                        : apply(row.name == "max" ? "maximum" : "minimum", y, x[i], 0);
+            }
+        } else if (row.name == "take_along_axis") {
+            const auto &x = value(operand(0)), &k = value(operand(1));
+            auto from = shape(operand(0));
+            for (std::size_t i = 0; i < r.size(); ++i) {
+                auto at = index(i, s);
+                at[static_cast<std::size_t>(a[0])] = static_cast<std::int64_t>(k[i]);
+                r[i] = x[flat(at, from)];
+            }
+        } else if (row.name == "concatenate") {
+            auto axis = static_cast<std::size_t>(a[0]);
+            std::int64_t start = 0;
+            for (int k = 0; k < n.operands.count; ++k) {
+                const auto& x = value(operand(k));
+                auto from = shape(operand(k));
+                for (std::size_t i = 0; i < x.size(); ++i) {
+                    auto at = index(i, from);
+                    at[axis] += start;
+                    r[flat(at, s)] = x[i];
+                }
+                start += from[axis];
+            }
+        } else if (row.name == "pad") {
+            const auto& x = value(operand(0));
+            auto from = shape(operand(0));
+            std::fill(r.begin(), r.end(), value(operand(1))[0]);
+            for (std::size_t i = 0; i < x.size(); ++i) {
+                auto at = index(i, from);
+                for (std::size_t axis = 0; axis < at.size(); ++axis)
+                    at[axis] = size({a[3 * axis]}) + a[3 * axis + 1] * at[axis];
+                r[flat(at, s)] = x[i];
             }
         } else if (row.name == "dot") {
             const auto &x = value(operand(0)), &y = value(operand(1));

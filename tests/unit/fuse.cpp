@@ -219,12 +219,20 @@ TEST_CASE("a product takes what follows point by point as its epilogue") {
     REQUIRE(p.gemms.size() == 1);
     CHECK(p.gemms[0].epilogue >= 0);
     CHECK(p.steps.size() == 1);
-    auto q = made([](graph& g) {  // what reads it transposed is no epilogue
+    auto turned = made([](graph& g) {  // one that is only read transposed is made so
         auto x = g.input<float>("x", {20, 20});
         g.output("y", transpose(matmul(x, x)) + x);
     });
-    CHECK(q.gemms[0].epilogue < 0);
-    CHECK(kernels(q) == 1);
+    CHECK(turned.gemms[0].epilogue >= 0);
+    CHECK(kernels(turned) == 0);
+    auto both = made([](graph& g) {  // what reads it transposed is no epilogue
+        auto x = g.input<float>("x", {20, 20});
+        auto product = matmul(x, x);
+        g.output("y", transpose(product) + x);
+        g.output("z", product);
+    });
+    CHECK(both.gemms[0].epilogue < 0);
+    CHECK(kernels(both) == 1);
 }
 
 TEST_CASE("a product's factor is read through its view where that is a matrix") {

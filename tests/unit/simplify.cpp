@@ -1,184 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Every rule of passes/rules.hpp fires where it should, refuses where it would be wrong, and keeps the value; then
 // the pass as a whole.
-#include <limits>
-
-#include <etch/expr/formulas.hpp>
-#include <etch/passes/simplify.hpp>
-
 #include "catch.hpp"
 #include "evaluate.hpp"
+#include "simplify_cases.hpp"
 
 using namespace etch;
+using namespace simplify_cases;
 
 namespace {
-
-constexpr double inf = std::numeric_limits<double>::infinity();
-
-/// Leaves that the cases are written over.
-struct leaves {
-    graph& g;
-    dim n = g.dim("N");
-    expr x = g.input<float>("x", {n, 4});
-    expr y = g.input<float>("y", {n, 4});
-    expr row = g.input<float>("row", {4});
-    expr i = g.input<int>("i", {n, 4});
-    expr label = g.input<int>("label", {n});
-    expr s = g.input<float>("s", {});
-    expr c = x < y, d = y < 0.3;
-    expr constant(double v) const { return scalar(g, dtype::float32, v); }
-};
-struct rule_case {
-    const char* rule;
-    expr (*fires)(leaves&);
-    expr (*refuses)(leaves&);
-};
-
-#define ETCH_CASE(rule, fires, refuses)                                                            \
-    {                                                                                              \
-        rule, [](leaves& l) -> expr { return fires; }, [](leaves& l) -> expr { return refuses; }   \
-    }
-
-const rule_case cases[] = {
-    ETCH_CASE("remove_marker", identity(l.x), -l.x),
-    ETCH_CASE("remove_marker", stop_gradient(l.x), -l.x),
-    ETCH_CASE("constant_folding", l.constant(2) + l.constant(3), l.constant(2) + l.s),
-    ETCH_CASE("constant_folding", l.constant(1) / l.constant(3), l.constant(1) / l.constant(0)),
-    ETCH_CASE("constant_folding", square(l.constant(3)), square(l.constant(1e30))),
-    ETCH_CASE("constant_folding", reciprocal(l.constant(8)), reciprocal(l.constant(0))),
-    ETCH_CASE("constant_folding", -l.constant(8), l.constant(inf) * l.constant(0)),
-    ETCH_CASE("constant_folding", maximum(l.constant(8), l.constant(9)),
-              maximum(l.constant(NAN), l.constant(9))),
-    ETCH_CASE("constant_folding", l.constant(NAN) < l.constant(9), exp(l.constant(9))),
-    ETCH_CASE("constant_folding", cast(l.constant(-2.5), dtype::int32),
-              cast(l.constant(3e9), dtype::int32)),
-    ETCH_CASE("same_operands", maximum(l.x, l.x), maximum(l.x, l.y)),
-    ETCH_CASE("same_operands", l.c&& l.c, l.c || l.d),
-    ETCH_CASE("add_zero", l.x + 0, l.x + 1),
-    ETCH_CASE("add_zero", 0 + l.i, l.i + 1),
-    ETCH_CASE("add_negative", l.x + -l.y, l.x + l.y),
-    ETCH_CASE("add_negative", -l.x + l.y, l.x + abs(l.y)),
-    ETCH_CASE("subtract_zero", l.x - 0, l.x - -0.0),
-    ETCH_CASE("subtract_from_zero", 0 - l.x, l.x - 0),
-    ETCH_CASE("subtract_negative", l.x - -l.y, -l.x - l.y),
-    ETCH_CASE("subtract_itself_integer", l.i - l.i, l.x - l.x),
-    ETCH_CASE("multiply_by_one", l.x * 1, l.x * 2),
-    ETCH_CASE("multiply_by_one", -1 * l.x, l.x* l.row),
-    ETCH_CASE("multiply_by_zero_integer", 0 * l.i, 0 * l.x),
-    ETCH_CASE("multiply_by_itself", l.x* l.x, l.x* l.y),
-    ETCH_CASE("divide_by_one", l.x / 1, 1 / l.x),
-    ETCH_CASE("divide_by_one", l.x / -1, l.x / 2),
-    ETCH_CASE("divide_into_one", 1 / l.x, 2 / l.x),
-    ETCH_CASE("divide_by_power_of_two", l.x / 8, l.x / 10),
-    ETCH_CASE("divide_by_power_of_two", l.x / -0.25, l.x / 0),
-    ETCH_CASE("negatives_cancel", -l.x * -l.y, -l.x* l.y),
-    ETCH_CASE("negatives_cancel", -l.x / -l.y, l.x / -l.y),
-    ETCH_CASE("negative_twice", -(-l.x), -abs(l.x)),
-    ETCH_CASE("power_trivial", power(l.x, 1), power(l.x, 2)),
-    ETCH_CASE("power_trivial", power(l.x, 0), power(l.x, l.y)),
-    ETCH_CASE("power_small", power(l.x, 2), power(l.x, 0.5)),
-    ETCH_CASE("power_small", power(l.x, -1), power(l.x, 3)),
-    ETCH_CASE("not_twice", !!l.c, !l.c),
-    ETCH_CASE("logic_with_constant", l.c&& constant<bool>(l.g, {}, {true}), l.c&& l.d),
-    ETCH_CASE("compare_with_itself", equal(l.i, l.i), equal(l.x, l.x)),
-    ETCH_CASE("compare_with_itself", l.i < l.i, l.i < 2 * l.i),
-    ETCH_CASE("where_constant", where(constant<bool>(l.g, {}, {true}), l.x, l.y),
-              where(l.c, l.x, l.y)),
-    ETCH_CASE("where_same", where(l.c, l.x, l.x), where(l.c, l.x, l.y)),
-    ETCH_CASE("where_same", where(l.c, 0.0, 0.0), where(l.c, 0.0, -0.0)),
-    ETCH_CASE("where_not", where(!l.c, l.x, l.y), where(l.c, l.x, l.y)),
-    ETCH_CASE("cast_twice", cast<float>(cast<double>(l.x)), cast<float>(cast<int>(l.x))),
-    ETCH_CASE("cast_twice", cast<double>(cast<std::int64_t>(l.i)), cast<int>(cast<float>(l.i))),
-    ETCH_CASE("subtract_itself", l.x - l.x, l.x - l.y),
-    ETCH_CASE("multiply_by_zero", l.x * 0, l.x * 1),
-    ETCH_CASE("divide_by_itself", l.x / l.x, l.x / l.y),
-    ETCH_CASE("divide_zero", 0 / l.x, l.x / 2),
-    ETCH_CASE("broadcast_twice",
-              broadcast_to(broadcast_to(expand_dims(l.row, {0, 1}), {1, 3, 4}), {l.n, 3, 4}),
-              broadcast_to(l.row, {l.n, 4})),
-    ETCH_CASE("view_of_scalar", transpose(zeros_like(l.x)), transpose(l.x)),
-    ETCH_CASE("view_of_scalar", reshape(zeros_like(l.x), {4, l.n}),
-              slice(l.x, {etch::range(0, 1)})),
-    ETCH_CASE("transpose_twice", transpose(transpose(l.x)), transpose(l.x)),
-    ETCH_CASE("transpose_twice", transpose(transpose(expand_dims(l.x, 0), {1, 2, 0}), {1, 2, 0}),
-              transpose(l.x)),
-    ETCH_CASE("unit_axes_twice", squeeze(expand_dims(l.x, 1), 1), expand_dims(l.x, 1)),
-    ETCH_CASE("unit_axes_twice", expand_dims(expand_dims(l.x, 1), 0),
-              squeeze(slice(l.x, {etch::all, etch::range(0, 1)}), 1)),
-    ETCH_CASE("unit_axes_twice", expand_dims(squeeze(expand_dims(l.x, 0), 0), 0),
-              expand_dims(-l.x, 1)),
-    ETCH_CASE("view_of_broadcast", transpose(broadcast_to(l.row, {l.n, 4})), transpose(l.x)),
-    ETCH_CASE("view_of_broadcast", expand_dims(broadcast_to(l.row, {l.n, 4}), 1),
-              expand_dims(l.x, 1)),
-    ETCH_CASE("slice_twice",
-              slice(slice(l.x, {etch::all, etch::range(1, 4)}), {etch::all, etch::range(1, 2)}),
-              slice(slice(l.x, {etch::all, etch::range(0, 4, 2)}), {etch::all, etch::range(1, 2)})),
-    ETCH_CASE("reshape_twice", reshape(reshape(l.x, {2 * l.n, 2}), {l.n, 2, 2}),
-              reshape(l.x, {2 * l.n, 2})),
-    ETCH_CASE("reshape_twice", reshape(reshape(l.x, {2 * l.n, 2}), {l.n, 4}),
-              reshape(transpose(l.x), {2 * l.n, 2})),
-    ETCH_CASE("reshape_unit_axes", reshape(l.x, {l.n, 1, 4}), reshape(l.x, {4, l.n})),
-    ETCH_CASE("reshape_unit_axes", reshape(expand_dims(l.x, 0), {l.n, 4, 1}),
-              reshape(l.x, {l.n, 2, 2})),
-    ETCH_CASE("reshape_of_broadcast", reshape(broadcast_to(l.row, {l.n, 3, 4}), {3 * l.n, 4}),
-              reshape(broadcast_to(expand_dims(l.x, 1), {l.n, 3, 4}), {3 * l.n, 4})),
-    ETCH_CASE("reshape_of_broadcast",
-              reshape(broadcast_to(expand_dims(l.x, 2), {l.n, 4, 5}), {4 * l.n, 5}),
-              reshape(l.x, {4 * l.n})),
-    ETCH_CASE("reshape_of_elementwise", reshape(l.x * 2 + l.y, {4 * l.n}), reshape(l.x, {4 * l.n})),
-    ETCH_CASE("reshape_of_elementwise", reshape(where(l.c, l.x, 0), {4 * l.n}),
-              reshape(exp(transpose(l.x)), {4 * l.n})),
-    ETCH_CASE("reshape_of_elementwise", reshape(exp(reshape(l.x, {4 * l.n})), {2 * l.n, 2}),
-              reshape(exp(sum(expand_dims(l.x, 0), 0)), {2 * l.n, 2})),
-    ETCH_CASE("pull_broadcast", exp(broadcast_to(l.row, {l.n, 4})), exp(l.x)),
-    ETCH_CASE("pull_broadcast", 2 * broadcast_to(l.row, {l.n, 4}), 2 * l.x),
-    ETCH_CASE("pull_broadcast", where(l.s < 1, zeros_like(l.x), broadcast_to(l.s, {l.n, 4})),
-              where(l.c, 1.0, l.y)),
-    ETCH_CASE("pull_broadcast", broadcast_to(l.row, {l.n, 4}) * broadcast_to(-l.row, {l.n, 4}),
-              broadcast_to(l.row, {l.n, 4}) *
-                  broadcast_to(slice(l.x, {etch::all, etch::range(0, 1)}), {l.n, 4})),
-    ETCH_CASE("reduce_unit_axes", sum(expand_dims(l.x, 1), {1, 2}), sum(l.x, 1)),
-    ETCH_CASE("reduce_unit_axes", max(expand_dims(l.x, 1), 1), max(expand_dims(l.x, 1), 2)),
-    ETCH_CASE("extremum_of_broadcast", max(broadcast_to(l.row, {l.n, 4}), 0),
-              max(broadcast_to(l.row, {l.n, 4}), 1)),
-    ETCH_CASE("extremum_of_broadcast", min(broadcast_to(l.row, {l.n, 4})), min(l.x)),
-    ETCH_CASE("nested_extremum", max(max(l.x, 0), 0), max(min(l.x, 0), 0)),
-    ETCH_CASE("nested_sum", sum(sum(l.x, 0), 0), sum(exp(sum(l.x, 0)), 0)),
-    ETCH_CASE("nested_sum", sum(sum(expand_dims(l.x, 1), 0), 1), sum(max(l.x, 0), 0)),
-    ETCH_CASE("sum_of_broadcast", sum(broadcast_to(l.row, {l.n, 4}), 0),
-              sum(broadcast_to(l.row, {l.n, 4}), 1)),
-    ETCH_CASE("sum_of_broadcast", sum(broadcast_to(l.row, {l.n, 4})), sum(l.x)),
-    ETCH_CASE("sum_of_broadcast", sum(ones_like(l.i)), sum(l.i)),
-    ETCH_CASE("sum_of_negative", sum(-l.x, 0), sum(abs(l.x), 0)),
-    ETCH_CASE("one_hot_sum", sum(where(one_hot(l.label, 5, dtype::boolean), -l.s, 0), -1),
-              sum(where(one_hot(l.label, 4, dtype::boolean), l.x, 0), -1)),
-    ETCH_CASE("one_hot_sum",
-              sum(where(detail::is_index("test", l.label, l.n),
-                        expand_dims(slice(l.x, {etch::all, 0}), -1), 0)),
-              sum(where(detail::is_index("test", l.label, 4), l.s, 1), -1)),
-    ETCH_CASE("one_hot_sum", sum(where(detail::is_index("test", l.label, 4), l.s, 0), -1),
-              sum(where(equal(expand_dims(l.label, -1), iota(l.g, {1, 4}, 1)), l.s, 0), -1)),
-    ETCH_CASE("log_of_exp", log(exp(l.x)), log(l.x)),
-    ETCH_CASE("log_one_plus", log(1 + l.x), log(2 + l.x)),
-    ETCH_CASE("log_one_plus", log(l.x + 1), log(l.x - 1)),
-    ETCH_CASE("log1p_of_exp", log1p(exp(l.x)), log1p(l.x)),
-    ETCH_CASE("exp_less_one", exp(l.x) - 1, 1 - exp(l.x)),
-    ETCH_CASE("exp_less_one", -1 + exp(l.x), exp(l.x) + 1),
-    ETCH_CASE("log_of_sigmoid", log(sigmoid(l.x)), log(tanh(l.x))),
-    ETCH_CASE("one_less_sigmoid", 1 - sigmoid(l.x), 2 - sigmoid(l.x)),
-    ETCH_CASE("reciprocal_of_one_plus_exp", reciprocal(1 + exp(-l.x)), reciprocal(2 + exp(-l.x))),
-    ETCH_CASE("exp_over_one_plus_exp", exp(l.x) / (1 + exp(l.x)), exp(l.x) / (1 + exp(l.y))),
-    ETCH_CASE("log_of_sum_of_exp", log(sum(exp(l.x), -1)), logsumexp(l.x)),
-    ETCH_CASE("log_of_sum_of_exp", log(sum(exp(l.x), -1, keepdims)), log(sum(abs(l.x), -1))),
-    ETCH_CASE("log_of_softmax", log(softmax(l.x)), log(exp(l.x) / l.y)),
-    ETCH_CASE("softmax_of_large", exp(l.x) / sum(exp(l.x), -1, keepdims), softmax(l.x)),
-    ETCH_CASE("softmax_of_large", exp(l.x) / sum(exp(l.x), 0, keepdims),
-              exp(l.x) / sum(exp(l.y), 0, keepdims)),
-    ETCH_CASE("softmax_gradient_of_large", exp(l.x) * (l.s / sum(exp(l.x), -1, keepdims)),
-              exp(l.x) * (l.s / sum(exp(l.y), -1, keepdims))),
-    ETCH_CASE("softmax_gradient_of_large", reciprocal(sum(exp(l.x), -1, keepdims)) * exp(l.x),
-              exp(l.x) * l.y),
-};
 
 /// where() and the like put stop_gradients and double conversions into a case's operands; the pass has removed them
 /// when it tries a rule, and so they are removed here: all but the last node of a case is simplified.
@@ -268,7 +98,7 @@ TEST_CASE("the pass keeps every case's value and reaches a fixed point") {
                 simplify(g, once, {finite});
                 simplify(once, twice, {finite});
                 CHECK(once.nodes.size() == twice.nodes.size());
-                CHECK(once.inputs.size() == 6);
+                CHECK(once.inputs.size() == g.inputs.size());
                 CHECK(once.type_of(once.outputs[0].value) == g.type_of(g.outputs[0].value));
                 if (!finite) check_equal(g, g.outputs[0].value, once, once.outputs[0].value);
             }

@@ -109,6 +109,59 @@ constexpr expr normalize(const operand& x, const axes& which = -1, double epsilo
     return centred / sqrt(mean(square(centred), which, keepdims) + epsilon);
 }
 
+namespace detail {
+/// Whether a path on which derivatives flow leads from v to a floating input, parameter or placeholder.
+constexpr bool has_gradient(const graph& g, int v) {
+    std::vector<int> todo{v};
+    std::vector<char> seen(g.values.size(), 0);
+    while (!todo.empty()) {
+        int u = todo.back();
+        todo.pop_back();
+        if (seen[static_cast<std::size_t>(u)] || !is_floating(g.type_of(u).element)) continue;
+        seen[static_cast<std::size_t>(u)] = 1;
+        const node& n = g.node_of(u);
+        if (n.op == op_of<input_row>() || n.op == op_of<parameter_row>() ||
+            n.op == op_of<placeholder_row>())
+            return true;
+        if (row_of(n).cuts) continue;
+        for (int w : g.operands(n)) todo.push_back(w);
+    }
+    return false;
+}
+}  // namespace detail
+
+/// x, to be used in its place: derivatives compute again what lies between this and the checkpoints beneath it (or the
+/// inputs), so that those values need not live until the backward pass (JAX: checkpoint, remat). Same numbers.
+[[nodiscard]] constexpr expr checkpoint(const operand& x) {
+    located here(x);
+    expr t = detail::tensor(x, "checkpoint");
+    if (!t.valid()) return t;
+    if (!detail::has_gradient(*t.g, t.id)) {
+        t.g->fail(text{} << "checkpoint: no gradient flows through " << name_of(t.element()) << ' '
+                         << shape_text(*t.g, t.of()));
+        return detail::poison(t.g);
+    }
+    return detail::marked(t, detail::recomputed_mark);
+}
+/// The same, computed again from these values, which are kept. Each must be one that x was computed from.
+[[nodiscard]] constexpr expr checkpoint(const operand& x, const expr_list& from) {
+    located here(x);
+    expr t = detail::tensor(x, "checkpoint");
+    if (!t.valid()) return t;
+    graph& g = *t.g;
+    for (std::size_t k = 0; k < from.size(); ++k) {
+        if (!from[k].valid()) return detail::poison(&g);
+        expr y = substitute(t, {{from[k], detail::marked(from[k], detail::kept_mark)}});
+        if (y.id == t.id) {
+            g.fail(text{} << "checkpoint: the value was not computed from number " << k
+                          << " of the list");
+            return detail::poison(&g);
+        }
+        t = y;
+    }
+    return checkpoint(t);
+}
+
 /// The matrix of derivatives of each element of y, of static size, by x: {y..., x...}.
 constexpr expr jacobian(const operand& y, expr x) {
     located here(y);

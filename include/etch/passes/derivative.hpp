@@ -3,6 +3,7 @@
 // rewritten, so that a derivative can be differentiated again. The rules are the rows' own, formulas over expr; only
 // scan's stands here, since it is this pass once more, over the loop's body.
 #pragma once
+#include <etch/passes/recompute.hpp>
 #include <etch/passes/substitute.hpp>
 
 namespace etch {
@@ -16,19 +17,27 @@ constexpr bool within(const graph& g, const node& n, int loop) {
 
 constexpr std::vector<int> scan_derivative(graph& g, int at, std::span<const int> dys);
 
+constexpr std::vector<summand> recomputed_derivative(graph& g, int v, int dy,
+                                                     std::span<const int> xs);
+
 /// Cotangents of xs, given those of ys; -1 where no path leads. In a body, only its own nodes are differentiated.
 constexpr std::vector<int> propagate(graph& g, std::span<const int> ys,
                                      std::span<const int> cotangents, std::span<const int> xs,
-                                     int loop = -1) {
+                                     const propagation& how = {}) {
+    const int loop = how.loop;
     int top = -1;
     for (int y : ys) top = y > top ? y : top;
     // After a call that appends, spans and references into the graph are stale: everything is looked up anew.
     std::vector<char> depends(static_cast<std::size_t>(top + 1), 0);
     for (int x : xs)
         if (x <= top) depends[static_cast<std::size_t>(x)] = 1;
-    int last = g.values[static_cast<std::size_t>(top)].node;
-    for (int i = 0; i <= last; ++i) {
-        const node& n = g.nodes[static_cast<std::size_t>(i)];
+    int last = how.only.empty() ? g.values[static_cast<std::size_t>(top)].node
+                                : static_cast<int>(how.only.size()) - 1;
+    auto visited = [&](int k) {
+        return how.only.empty() ? k : how.only[static_cast<std::size_t>(k)];
+    };
+    for (int k = 0; k <= last; ++k) {
+        const node& n = g.nodes[static_cast<std::size_t>(visited(k))];
         if (row_of(n).cuts || !within(g, n, loop)) continue;
         bool any = false;
         for (int u : g.operands(n)) any = any || depends[static_cast<std::size_t>(u)];
@@ -45,7 +54,9 @@ constexpr std::vector<int> propagate(graph& g, std::span<const int> ys,
     for (std::size_t i = 0; i < ys.size(); ++i)
         if (depends[static_cast<std::size_t>(ys[i])] && cotangents[i] >= 0)
             accumulate(ys[i], {&g, cotangents[i]});
-    for (int i = last; i >= 0 && !g.failed(); --i) {
+    std::vector<int> inside(xs.size(), -1);  // of xs in what is computed again
+    for (int place = last; place >= 0 && !g.failed(); --place) {
+        const int i = visited(place);
         const node n = g.nodes[static_cast<std::size_t>(i)];
         if (n.operands.count == 0 || row_of(n).cuts || !within(g, n, loop)) continue;
         std::vector<int> dys;
@@ -65,6 +76,18 @@ constexpr std::vector<int> propagate(graph& g, std::span<const int> ys,
             }
             continue;
         }
+        if (how.recompute && loop < 0 && is_marked(g, n.results.first, recomputed_mark) &&
+            is_computed_from_something(g, dys[0])) {
+            for (const auto& s : recomputed_derivative(g, g.operands(n)[0], dys[0], xs)) {
+                if (s.to < 0) {
+                    int& sum = inside[static_cast<std::size_t>(-1 - s.to)];
+                    sum = sum < 0 ? s.cotangent : (expr{&g, sum} + expr{&g, s.cotangent}).id;
+                } else if (depends[static_cast<std::size_t>(s.to)]) {
+                    accumulate(s.to, {&g, s.cotangent});
+                }
+            }
+            continue;
+        }
         for (int k = 0; k < n.operands.count; ++k) {
             int u = g.operands(n)[static_cast<std::size_t>(k)];
             if (!depends[static_cast<std::size_t>(u)] || !is_floating(g.type_of(u).element))
@@ -74,7 +97,41 @@ constexpr std::vector<int> propagate(graph& g, std::span<const int> ys,
         }
     }
     std::vector<int> result;
-    for (int x : xs) result.push_back(x <= top ? adjoint[static_cast<std::size_t>(x)] : -1);
+    for (std::size_t k = 0; k < xs.size(); ++k) {
+        int d = xs[k] <= top ? adjoint[static_cast<std::size_t>(xs[k])] : -1, e = inside[k];
+        result.push_back(d < 0 ? e : e < 0 ? d : (expr{&g, d} + expr{&g, e}).id);
+    }
+    return result;
+}
+
+/// The cotangents that a marked value hands on, taken through a copy of what led to it: `to` is a value before the mark,
+/// or -1 - k for xs[k], which lies inside.
+constexpr std::vector<summand> recomputed_derivative(graph& g, int v, int dy,
+                                                     std::span<const int> xs) {
+    auto region = region_beneath(g, v);
+    if (region.nodes.empty()) return {{v, dy}};
+    auto copy = copy_region(g, region, {&g, dy});
+    std::vector<int> targets, to;
+    auto add = [&](int fresh, int place) {
+        if (!is_floating(g.type_of(fresh).element)) return;
+        targets.push_back(fresh);
+        to.push_back(place);
+    };
+    for (int b : region.begins) add(copy.of(b), b);
+    for (int l : region.leaves) add(l, l);
+    for (std::size_t k = 0; k < xs.size(); ++k) {
+        bool lies_inside = false;
+        if (static_cast<std::size_t>(xs[k]) < copy.now.size() && copy.of(xs[k]) >= 0)
+            for (int i : region.nodes)
+                lies_inside = lies_inside || g.values[static_cast<std::size_t>(xs[k])].node == i;
+        if (lies_inside) add(copy.of(xs[k]), -1 - static_cast<int>(k));
+    }
+    int y = copy.of(v);
+    auto d = propagate(g, std::span<const int>(&y, 1), std::span<const int>(&dy, 1), targets,
+                       {.only = copy.nodes});
+    std::vector<summand> result;
+    for (std::size_t i = 0; i < d.size(); ++i)
+        if (d[i] >= 0) result.push_back({to[i], d[i]});
     return result;
 }
 
@@ -144,7 +201,7 @@ constexpr std::vector<int> scan_derivative(graph& g, int at, std::span<const int
     for (std::size_t k = static_cast<std::size_t>(kept); k < operands.size(); ++k)
         xs.push_back(operands[k]);
     // A value that is stacked and a placeholder at once (the carries before a step) has its cotangent as it is.
-    auto d = propagate(g, ys, cotangents, xs, loop);
+    auto d = propagate(g, ys, cotangents, xs, {.loop = loop});
     for (int c = 0; c < l.carries(); ++c) {
         if (dcarry[static_cast<std::size_t>(c)] < 0) continue;
         int v = d[static_cast<std::size_t>(l.sequences() + c)];
@@ -203,7 +260,7 @@ constexpr text described(const graph& g, int v) {
 
 constexpr expr_list pull(std::string_view op, graph& g, std::span<const expr> ys,
                          std::span<const expr> dys, std::span<const expr> xs,
-                         bool disconnected_is_zero) {
+                         bool disconnected_is_zero, bool recompute = true) {
     if (!check_wrt(op, g, xs)) return poisons(g, xs.size());
     std::vector<int> y, dy, x;
     for (expr e : ys) y.push_back(e.id);
@@ -213,7 +270,7 @@ constexpr expr_list pull(std::string_view op, graph& g, std::span<const expr> ys
         if (v < 0) return poisons(g, xs.size());
     for (int v : dy)
         if (v < 0) return poisons(g, xs.size());
-    auto d = propagate(g, y, dy, x);
+    auto d = propagate(g, y, dy, x, {.recompute = recompute});
     expr_list result;
     for (std::size_t i = 0; i < xs.size(); ++i) {
         if (d[i] < 0 && !disconnected_is_zero && !g.failed())
@@ -311,7 +368,8 @@ constexpr expr_list jvp(const expr_list& ys, const expr_list& xs, const expr_lis
         if (!y.valid()) return detail::poisons(g, ys.size());
         seeds.push_back(detail::placeholder(g, y.of()));
     }
-    auto back = detail::pull("jvp", g, ys, seeds, xs, true);
+    // The push-forward holds no seed, and so nothing may wait for one.
+    auto back = detail::pull("jvp", g, ys, seeds, xs, true, false);
     auto forth = detail::pull("jvp", g, back, tangents, seeds, true);
     return forth;
 }

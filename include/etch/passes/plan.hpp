@@ -4,6 +4,7 @@
 // functions run then.
 #pragma once
 #include <etch/passes/check.hpp>
+#include <etch/passes/figures.hpp>
 #include <etch/passes/memory.hpp>
 #include <etch/passes/schedule.hpp>
 #include <etch/passes/simplify.hpp>
@@ -111,52 +112,6 @@ template <class Program> constexpr program_view view_of(const Program& p) {
     return v;
 }
 
-/// Figures of a program. Extents of named dims are given in the order in which the model names them; a figure that does
-/// not depend on them needs none.
-class program_figures {
-    program_view view_;
-
-    template <class F, class... Dims>
-    constexpr std::int64_t with(bool any, F f, Dims... dims) const {
-        std::int64_t values[sizeof...(Dims) + max_dims] = {static_cast<std::int64_t>(dims)...};
-        if (sizeof...(Dims) != view_.dims.size()) {
-            if (sizeof...(Dims) != 0 || !any)
-                throw mistake("plan: this figure needs an extent for each named dim");
-            for (auto& v : values) v = 1;
-        }
-        return f(std::span<const std::int64_t>(values, view_.dims.size()));
-    }
-
-public:
-    /// Fused kernels that one call runs.
-    template <class... Dims> constexpr std::int64_t kernels(Dims... dims) const {
-        return with(
-            view_.loops.empty(), [&](auto d) { return view_.kernels(d); }, dims...);
-    }
-    /// Kernel bodies that are compiled: equal kernels are one.
-    constexpr int distinct_kernels() const { return static_cast<int>(view_.bodies.size()); }
-    /// Products of matrices that one call runs.
-    template <class... Dims> constexpr std::int64_t gemms(Dims... dims) const {
-        return with(
-            view_.loops.empty(), [&](auto d) { return view_.gemm_count(d); }, dims...);
-    }
-    /// Bytes of the arena at its fullest.
-    template <class... Dims> constexpr std::int64_t bytes(Dims... dims) const {
-        return with(
-            false, [&](auto d) { return arena_layout(view_, d).bytes; }, dims...);
-    }
-    /// Bytes of parameters and of what optimizers keep.
-    constexpr std::int64_t state_bytes() const { return view_.state_bytes(); }
-    /// 2 for each multiply-add of products, one for each other scalar operation.
-    template <class... Dims> constexpr std::int64_t flops(Dims... dims) const {
-        return with(
-            false, [&](auto d) { return view_.flops(d); }, dims...);
-    }
-    constexpr const program_view& view() const { return view_; }
-
-    constexpr explicit program_figures(const program_view& v) : view_(v) {}
-};
-
 namespace detail {
 
 /// What one run of a model and of the passes leaves in a constant: the sentence of its first mistake, or the program in
@@ -223,8 +178,27 @@ template <auto model, plan_options options> struct planned {
 
 }  // namespace detail
 
-/// The optimised program of a model, a constant: static_assert(etch::plan<digits>.kernels() <= 9).
+/// Figures of a model's plan, which also finds steps by name while compiling.
+template <auto model, plan_options options> class plan_figures : public program_figures {
+    template <name_text name>
+    static constexpr detail::found_step
+        found = detail::find_step(view_of(detail::planned<model, options>::frozen), name.view());
+    template <name_text name> static constexpr detail::sentence complaint = found<name>.complaint;
+
+public:
+    constexpr plan_figures() : program_figures(view_of(detail::planned<model, options>::frozen)) {}
+    using program_figures::find;
+    /// The step of an output, a parameter, a scope or an input: see program_figures::find. A name that the plan does
+    /// not have is a compile error, whose first line lists names that are near.
+    template <name_text name> constexpr step_figures find() const {
+        static_assert(detail::reported<complaint<name>>);
+        return {view(), found<name>.step};
+    }
+};
+
+/// The optimised program of a model, a constant: static_assert(etch::plan<digits>.kernels() <= 9). To be told the figure
+/// where it fails: static_assert(etch::require<etch::plan<digits>.kernels() <= 9>).
 template <auto model, plan_options options = plan_options{}>
-inline constexpr program_figures plan{view_of(detail::planned<model, options>::frozen)};
+inline constexpr plan_figures<model, options> plan{};
 
 }  // namespace etch

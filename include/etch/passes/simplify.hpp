@@ -5,11 +5,13 @@
 #pragma once
 #include <etch/passes/dead_code.hpp>
 #include <etch/passes/rules.hpp>
+#include <etch/passes/rules/products.hpp>
 
 namespace etch {
 
 struct simplify_options {
     bool assume_finite = false;  // also the rules that are exact for finite values only: x - x -> 0
+    bool reassociate = false;    // also the rules that round otherwise: (x * a) * b -> x * (a * b)
 };
 
 namespace detail {
@@ -81,9 +83,13 @@ private:
         return g.append(n.op, operands, a, std::span<const type>(&t, 1));
     }
     constexpr int rewrite(int v, op_id op) {
+        bool number = false;
+        for (int u : g.operands(g.node_of(v))) number = number || rules::is_constant_value(g, u);
         for (auto i : rules::index_of(op)) {
             const rule& r = rule_table[i];
+            if (r.roots.number && !number) continue;
             if (r.when == rule_class::finite && !options.assume_finite) continue;
+            if (r.when == rule_class::rounding && !options.reassociate) continue;
             expr w = r.rewrite(g, v);
             if (!w.valid() || w.id == v) continue;
             if (g.values[at(w.id)].type != g.values[at(v)].type)
@@ -112,7 +118,16 @@ constexpr void simplify(const graph& from, graph& to, simplify_options options =
     }
     c.copy_interface();
     work.first_mistake << from.first_mistake.view();
-    remove_dead_code(work, to);
+    bool turned = false;
+    for (const node& n : work.nodes) turned = turned || rules::turns_product(work, n);
+    if (turned) {
+        graph clean, products;
+        remove_dead_code(work, clean);
+        rules::turn_products(clean, products);
+        remove_dead_code(products, to);
+    } else {
+        remove_dead_code(work, to);
+    }
     to.first_mistake << work.first_mistake.view();
 }
 

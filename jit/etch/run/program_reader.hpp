@@ -6,6 +6,7 @@
 
 #include <etch/graph/print.hpp>
 #include <etch/passes/plan.hpp>
+#include <etch/passes/traffic.hpp>
 
 namespace etch::detail {
 
@@ -79,35 +80,9 @@ public:
         }
     }
 
-    /// f(storage, whether it is written, how many elements of it) for each storage of a step, once for each direction.
-    template <class F> void step_storages(const step& s, F f) const {
-        std::vector<touched> all;
-        for (int i = 0; i < s.parts.count; ++i) part_storages(p.parts[at(s.parts.first + i)], all);
-        if (s.kind == step_kind::gemm) {
-            const matrix_product& m = p.gemms[at(s.index)];
-            polynomial rows = polynomial_of(m.m), columns = polynomial_of(m.n),
-                       depth = polynomial_of(m.k);
-            polynomial batch = polynomial_of(m.batch), one = polynomial::of_number(1);
-            add(all, m.a, false, rows * depth * (m.stride_a.code == 0 ? one : batch));
-            add(all, m.b, false, depth * columns * (m.stride_b.code == 0 ? one : batch));
-            add(all, m.c, true, rows * columns * batch);
-            if (m.epilogue >= 0) part_storages(p.parts[at(m.epilogue)], all);
-        } else if (s.kind == step_kind::copy) {
-            const copy& c = p.copies[at(s.index)];
-            add(all, c.from, false, polynomial_of(p.storages[at(c.from)].size));
-            add(all, c.to, true, polynomial_of(p.storages[at(c.to)].size));
-        }
-        for (const auto& t : all) f(t.storage, t.written, t.elements);
-    }
     /// Bytes that a step reads (or writes), each storage counted once. Of gathered ones, at most.
     polynomial step_bytes(const step& s, bool written) const {
-        polynomial sum;
-        step_storages(s, [&](int k, bool w, const polynomial& elements) {
-            if (w == written)
-                sum =
-                    sum + elements * polynomial::of_number(row_of(p.storages[at(k)].element).bytes);
-        });
-        return sum;
+        return traffic(p).step_bytes(s, written);
     }
     /// The ops of a step by their names, each once, and what it writes: relu add -> output y.
     std::string short_name(const step& s) {
@@ -137,10 +112,8 @@ public:
         if (ops.empty()) ops = "copy";
         int count = 0;
         std::string to;
-        step_storages(s, [&](int k, bool written, const polynomial&) {
-            if (!written) return;
-            if (++count <= 2) to += (count > 1 ? ", " : "") + name_of(k);
-        });
+        for (const auto& t : traffic(p).storages_of(s))
+            if (t.written && ++count <= 2) to += (count > 1 ? ", " : "") + name_of(t.storage);
         return ops + " -> " + to + (count > 2 ? ", ..." : "");
     }
 
@@ -150,42 +123,6 @@ protected:
     bool known_;
     graph
         names_;  // tables that extents are printed with; its first polynomial is the one to be printed
-
-    struct touched {
-        int storage;
-        bool written;
-        polynomial elements;
-    };
-    /// Within a part, loads of one storage read the same elements; parts write theirs side by side.
-    void add(std::vector<touched>& all, int s, bool written, const polynomial& elements,
-             bool beside = false) const {
-        for (auto& t : all)
-            if (t.storage == s && t.written == written) {
-                if (beside)
-                    t.elements = t.elements + elements;
-                else if (!elements.is_number() || !t.elements.is_number() ||
-                         elements.number() > t.elements.number())
-                    t.elements = elements;
-                return;
-            }
-        all.push_back({s, written, elements});
-    }
-    void part_storages(const part& q, std::vector<touched>& all) const {
-        std::vector<touched> own;
-        const body& b = p.bodies[at(q.body)];
-        for (const auto& i : p.code_of(b)) {
-            if (i.slot < 0) continue;
-            const slot& s = p.slots[at(q.slots.first + i.slot)];
-            if (s.storage < 0) continue;
-            polynomial n = polynomial::of_number(1);
-            bool dynamic = i.what == code::gather || i.what == code::store_add;
-            for (int a = 0; a < b.outer + b.inner; ++a)
-                if (s.strides[at(a)].code != 0 || (dynamic && i.at != level::uniform))
-                    n = n * polynomial_of(q.extents[at(a)]);
-            add(own, s.storage, i.what == code::store || i.what == code::store_add, n);
-        }
-        for (const auto& t : own) add(all, t.storage, t.written, t.elements, t.written);
-    }
 };
 
 }  // namespace etch::detail

@@ -40,7 +40,20 @@ constexpr expr fold_real(graph& g, op_id op, dtype d, double a, double b) {
     if (op == op_of<reciprocal_row>() && inverts) return folded(g, d, 1 / a);
     if (op == op_of<maximum_row>()) return folded(g, d, a > b ? a : b);
     if (op == op_of<minimum_row>()) return folded(g, d, a < b ? a : b);
+    if (op == op_of<relu_row>()) return folded(g, d, a <= 0 ? 0.0 : a);
+    if (op == op_of<sign_row>()) return folded(g, d, a > 0 ? 1.0 : a < 0 ? -1.0 : a);
+    if (op == op_of<floor_row>() && a > -1e15 && a < 1e15) {
+        auto n = static_cast<double>(static_cast<std::int64_t>(a));  // towards 0
+        return n == 0 && a >= 0 ? folded(g, d, a == 0 ? a : 0.0) : folded(g, d, n > a ? n - 1 : n);
+    }
     return refuse(g);
+}
+/// floor(a / b); by 0 it is 0, and the least integer by -1 wraps.
+constexpr std::int64_t floor_quotient(std::int64_t a, std::int64_t b) {
+    if (b == 0) return 0;
+    if (b == -1) return static_cast<std::int64_t>(0 - static_cast<std::uint64_t>(a));
+    std::int64_t q = a / b;
+    return a % b != 0 && (a < 0) != (b < 0) ? q - 1 : q;
 }
 /// Integers wrap around.
 constexpr expr fold_integer(graph& g, op_id op, dtype d, std::int64_t a, std::int64_t b) {
@@ -61,8 +74,17 @@ constexpr expr fold_integer(graph& g, op_id op, dtype d, std::int64_t a, std::in
         r = a > b ? u : v;
     else if (op == op_of<minimum_row>())
         r = a < b ? u : v;
+    else if (op == op_of<relu_row>())
+        r = a <= 0 ? 0 : u;
+    else if (op == op_of<sign_row>())
+        r = a > 0 ? 1 : a < 0 ? 0 - std::uint64_t{1} : 0;
+    else if (op == op_of<floor_divide_row>())
+        r = static_cast<std::uint64_t>(floor_quotient(a, b));
+    else if (op == op_of<remainder_row>())
+        r = u - v * static_cast<std::uint64_t>(floor_quotient(a, b));
     else
         return refuse(g);
+    if (op == op_of<remainder_row>() && b == 0) r = 0;
     auto wrapped =
         d == dtype::int32
             ? static_cast<std::int64_t>(static_cast<std::int32_t>(static_cast<std::uint32_t>(r)))

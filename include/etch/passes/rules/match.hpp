@@ -7,12 +7,14 @@
 
 namespace etch {
 
-/// When a rewriting is right.
+/// When a rewriting is right. The first three classes are always on.
 enum class rule_class : std::uint8_t {
     exact,        // bit by bit, for all values
     signed_zero,  // for all values, but a zero may change its sign
-    stability,  // equal in mathematics, and rounded less or no worse; may be right where the original overflows
-    finite  // where all values are finite: only with assume_finite
+    stability,  // equal in mathematics, and rounded less or no worse (powers: within 2.5 units of the last place); may
+                // be right where the original overflows, and a zero may change its sign
+    finite,     // where all values are finite: only with assume_finite
+    rounding    // where all values are finite, and rounded otherwise: only with reassociate
 };
 
 namespace rules {

@@ -97,21 +97,6 @@ constexpr expr view_of_broadcast(graph& g, int v) {
     op_id op = g.node_of(v).op;
     return detail::broadcast(detail::append(g, op, std::span<const int>(&x, 1), a), type_at(g, v));
 }
-// slice(slice(x)) -> slice(x), for steps of 1; slice(x) -> x where it is all of x
-constexpr expr slice_twice(graph& g, int v) {
-    int u = operand_of(g, v), x = -1;
-    auto a = attributes_of(g, v);
-    bool whole = g.type_of(u) == g.type_of(v);
-    for (std::size_t i = 0; i < a.size(); i += 3) whole = whole && a[i] == 0 && a[i + 1] == 1;
-    if (whole) return at(g, u);
-    if (!is<slice_row>(g, u, x)) return refuse(g);
-    auto b = attributes_of(g, u);
-    for (std::size_t i = 0; i < a.size(); i += 3) {
-        if (a[i + 1] != 1 || b[i + 1] != 1) return refuse(g);
-        a[i] = g.add({a[i]}, {b[i]}).code;
-    }
-    return make<slice_row>(g, x, a);
-}
 
 // ---- reshape ------------------------------------------------------------------------------------------------------
 

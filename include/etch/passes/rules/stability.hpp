@@ -125,22 +125,43 @@ constexpr expr softmax_of_large(graph& g, int v) {
     expr total = make<sum_row>(g, f.id, axes_list);
     return make<divide_row>(f, with_views(g, u, s, total.id));
 }
-// exp(x) * (c / sum(exp(x))) -> the same of x - max(x): the gradient of log(sum(exp(x)))
-constexpr expr softmax_gradient_of_large(graph& g, int v) {
-    for (int k = 0; k < 2; ++k) {
-        int e = operand_of(g, v, k), w = operand_of(g, v, 1 - k), x = -1, s = -1, y = -1;
-        if (!is<exp_row>(g, e, x) || is_shifted(g, x)) continue;
-        int quotient = below_views(g, w);
-        bool inverse = is<reciprocal_row>(g, quotient);
-        if (!inverse && !is<divide_row>(g, quotient)) continue;
-        int u = operand_of(g, quotient, inverse ? 0 : 1);
-        if (!is_sum_of_exp(g, u, s, y) || x != y) continue;
+/// w with x - max(x) for x in the sum of exp(x) that it is divided by, beneath views, signs and factors.
+constexpr expr over_shifted_total(graph& g, int w, int x) {
+    const node n = g.node_of(w);
+    bool inverse = is<reciprocal_row>(g, w);
+    if (inverse || is<divide_row>(g, w)) {
+        int u = operand_of(g, w, inverse ? 0 : 1), s = -1, y = -1;
+        if (!is_sum_of_exp(g, u, s, y) || x != y) return refuse(g);
         auto axes_list = attributes_of(g, s);
         expr f = make<exp_row>(less_maximum(g, x, axes_list).x);
         expr total = with_views(g, u, s, make<sum_row>(g, f.id, axes_list).id);
-        expr q = inverse ? make<reciprocal_row>(total)
-                         : make<divide_row>(at(g, operand_of(g, quotient)), total);
-        return make<multiply_row>(f, with_views(g, w, quotient, q.id));
+        return inverse ? make<reciprocal_row>(total)
+                       : make<divide_row>(at(g, operand_of(g, w)), total);
+    }
+    bool view = is<broadcast_to_row>(g, w) || is<expand_dims_row>(g, w) || is<squeeze_row>(g, w);
+    if (view || is<negative_row>(g, w)) {
+        expr y = over_shifted_total(g, operand_of(g, w), x);
+        auto a = attributes_of(g, w);
+        return y.valid() ? detail::append(g, n.op, std::span<const int>(&y.id, 1), a) : y;
+    }
+    if (!is<multiply_row>(g, w)) return refuse(g);
+    for (int k = 0; k < 2; ++k) {
+        expr y = over_shifted_total(g, operand_of(g, w, k), x);
+        if (y.valid()) return make<multiply_row>(y, at(g, operand_of(g, w, 1 - k)));
+    }
+    return refuse(g);
+}
+// exp(x) * (c / sum(exp(x))) -> the same of x - max(x): the gradient of log(sum(exp(x)))
+constexpr expr softmax_gradient_of_large(graph& g, int v) {
+    for (int k = 0; k < 2; ++k) {
+        int e = operand_of(g, v, k), x = -1;
+        if (!is<exp_row>(g, e, x) || is_shifted(g, x)) continue;
+        expr w = over_shifted_total(g, operand_of(g, v, 1 - k), x);
+        if (!w.valid()) continue;
+        int q = w.id, sum = -1, less = -1;  // first operands lead to the quotient
+        while (!is<divide_row>(g, q) && !is<reciprocal_row>(g, q)) q = operand_of(g, q);
+        if (!is_sum_of_exp(g, operand_of(g, q, is<divide_row>(g, q) ? 1 : 0), sum, less)) continue;
+        return make<multiply_row>(make<exp_row>(g, less), w);
     }
     return refuse(g);
 }
