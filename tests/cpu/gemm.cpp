@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Products of matrices: values, all transpositions, the same bits for any number of threads, blocks, no allocation.
+// Products of matrices: values, all transpositions and forms, edges of tiles, order of the sums, the same bits for any
+// number of threads, blocks, nothing read or written outside, no allocation.
 // also: clang sanitize
 #include "catch.hpp"
 
@@ -7,6 +8,11 @@
 #include <cstdlib>
 #include <mutex>
 #include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
 
 #include <etch/cpu/gemm.hpp>
 
@@ -36,16 +42,21 @@ namespace {
 
 using etch::cpu::gemm;
 using etch::cpu::gemm_call;
+using etch::cpu::gemm_form;
+
+constexpr gemm_form own_forms[] = {gemm_form::rows, gemm_form::columns, gemm_form::inner};
 
 struct shape {
     std::int64_t m, n, k;
 };
 // {32, 10, 256}: logits; {784, 256, 32} and {256, 10, 32} with A transposed: gradients of weights.
 const shape shapes[] = {
-    {1, 1, 1},     {2, 3, 4},      {32, 256, 784},  {784, 256, 32}, {256, 10, 32}, {32, 10, 256},
-    {1, 300, 70},  {300, 1, 70},   {1, 1, 1000},    {130, 97, 301}, {49, 47, 5},   {5, 1000, 3},
-    {1000, 5, 17}, {193, 385, 64}, {1100, 70, 130}, {70, 1000, 40}, {48, 48, 48},  {6, 0, 3},
-    {0, 6, 3},     {5, 70, 0},     {1, 9, 0},       {257, 129, 1}};
+    {1, 1, 1},      {2, 3, 4},     {32, 256, 784}, {784, 256, 32},  {256, 10, 32},
+    {32, 10, 256},  {1, 300, 70},  {300, 1, 70},   {1, 1, 1000},    {130, 97, 301},
+    {49, 47, 5},    {5, 1000, 3},  {1000, 5, 17},  {193, 385, 64},  {1100, 70, 130},
+    {70, 1000, 40}, {48, 48, 48},  {6, 0, 3},      {0, 6, 3},       {5, 70, 0},
+    {1, 9, 0},      {257, 129, 1}, {33, 65, 2100}, {70, 256, 1300}, {64, 512, 300},
+    {1, 2100, 130}, {3, 3, 3},     {8, 64, 2},     {17, 10, 512}};
 
 template <class T> struct problem {
     gemm_call<T> call{};
@@ -66,18 +77,41 @@ template <class T> struct problem {
         c.assign(static_cast<std::size_t>(s.m * call.ldc), T(99));
         call.a = a.data(), call.b = b.data(), call.c = c.data();
     }
+    T at_a(std::int64_t i, std::int64_t l) const {
+        return call.a[call.transpose_a ? l * call.lda + i : i * call.lda + l];
+    }
+    T at_b(std::int64_t l, std::int64_t j) const {
+        return call.b[call.transpose_b ? j * call.ldb + l : l * call.ldb + j];
+    }
     long double element(std::int64_t i, std::int64_t j, long double& size) const {
         long double sum = 0;
         size = 0;
         for (std::int64_t l = 0; l < call.k; ++l) {
-            long double p = static_cast<long double>(a[static_cast<std::size_t>(
-                                call.transpose_a ? l * call.lda + i : i * call.lda + l)]) *
-                            static_cast<long double>(b[static_cast<std::size_t>(
-                                call.transpose_b ? j * call.ldb + l : l * call.ldb + j)]);
+            long double p =
+                static_cast<long double>(at_a(i, l)) * static_cast<long double>(at_b(l, j));
             sum += p;
             size += std::abs(p);
         }
         return sum;
+    }
+    /// The elements of C that are as wrong as sums of k products may not be.
+    int wrong(std::int64_t step_i = 1, std::int64_t step_j = 1) const {
+        int count = 0;
+        for (std::int64_t i = 0; i < call.m; i += step_i)
+            for (std::int64_t j = 0; j < call.n; j += step_j) {
+                long double size, want = element(i, j, size);
+                long double bound = size * std::numeric_limits<T>::epsilon() *
+                                    (4 + std::sqrt(static_cast<long double>(call.k)));
+                auto got = static_cast<long double>(call.c[i * call.ldc + j]);
+                count += std::abs(got - want) <= bound ? 0 : 1;
+            }
+        return count;
+    }
+    void run_as(gemm_form f) {
+        using etch::cpu::detail::block_callback;
+        block_callback nothing{[](void*, std::int64_t, std::int64_t, std::int64_t, std::int64_t) {},
+                               nullptr};
+        etch::cpu::detail::gemm_as(f, call, false, nothing);
     }
 };
 }  // namespace
@@ -89,28 +123,155 @@ TEMPLATE_TEST_CASE("the product is the product", "", float, double) {
         for (int t = 0; t < 8; ++t) {
             problem<T> p(s, t & 1, t & 2, t & 4 ? 3 : 0);
             gemm(p.call);
-            bool right = true, outside = true;
-            std::int64_t step_i = std::max<std::int64_t>(1, s.m / 37),
-                         step_j = std::max<std::int64_t>(1, s.n / 41);
+            bool outside = true;
             for (std::int64_t i = 0; i < s.m; ++i)
-                for (std::int64_t j = 0; j < p.call.ldc; ++j) {
-                    T got = p.c[static_cast<std::size_t>(i * p.call.ldc + j)];
-                    if (j >= s.n)
-                        outside = outside && got == T(99);
-                    else if (s.k == 0)
-                        right = right && got == T(0);
-                    else if (i % step_i == 0 && j % step_j == 0) {
-                        long double size, want = p.element(i, j, size);
-                        long double bound = size * std::numeric_limits<T>::epsilon() *
-                                            (4 + std::sqrt(static_cast<long double>(s.k)));
-                        right = right && std::abs(static_cast<long double>(got) - want) <= bound;
-                    }
-                }
+                for (std::int64_t j = s.n; j < p.call.ldc; ++j)
+                    outside = outside && p.c[static_cast<std::size_t>(i * p.call.ldc + j)] == T(99);
+            if (s.k == 0)
+                for (std::int64_t i = 0; i < s.m; ++i)
+                    for (std::int64_t j = 0; j < s.n; ++j)
+                        outside = outside && p.call.c[i * p.call.ldc + j] == T(0);
             INFO(s.m << " x " << s.k << " by " << s.k << " x " << s.n
                      << ", transpositions and gaps " << t);
-            CHECK(right);
+            CHECK(p.wrong(std::max<std::int64_t>(1, s.m / 37),
+                          std::max<std::int64_t>(1, s.n / 41)) == 0);
             CHECK(outside);
         }
+}
+
+TEMPLATE_TEST_CASE("every form is right at the edges of tiles", "", float, double) {
+    using T = TestType;
+    etch::threads(1);
+    constexpr int width = 2 * etch::cpu::detail::tile_lanes<T>;
+    std::vector<std::int64_t> heights = {1, 2, 3, 5, 6, 7, 8, 9, 12, 13, 25}, widths, depths;
+    for (int w : {1, 3, width / 2 - 1, width / 2, width / 2 + 1, width - 1, width, width + 1,
+                  3 * width / 2 + 1, 4 * width + 3})
+        widths.push_back(w), depths.push_back(w);
+    for (auto m : heights)
+        for (auto n : widths)
+            for (auto k : depths)
+                for (int t = 0; t < 4; ++t)
+                    for (gemm_form f : own_forms) {
+                        problem<T> p({m, n, k}, t & 1, t & 2, (m + n + k) % 3);
+                        p.run_as(f);
+                        INFO(m << ' ' << n << ' ' << k << ", transpositions " << t << ", as "
+                               << name_of(f));
+                        if (p.wrong() != 0) FAIL();
+                        for (std::int64_t i = 0; i < m; ++i)
+                            for (std::int64_t j = n; j < p.call.ldc; ++j)
+                                if (p.call.c[i * p.call.ldc + j] != T(99)) FAIL();
+                    }
+    SUCCEED();
+}
+
+#if defined(__FMA__) || defined(__aarch64__)
+TEMPLATE_TEST_CASE("tiles add in the order of k, whatever is packed and cut", "", float, double) {
+    using T = TestType;
+    etch::threads(2);
+    for (shape s : {shape{33, 65, 2100}, {70, 256, 1300}, {1, 300, 70}, {9, 10, 700}})
+        for (int t = 0; t < 4; ++t)
+            for (gemm_form f : {gemm_form::rows, gemm_form::columns}) {
+                problem<T> p(s, t & 1, t & 2, 1);
+                p.run_as(f);
+                int different = 0;
+                for (std::int64_t i = 0; i < s.m; i += 3)
+                    for (std::int64_t j = 0; j < s.n; j += 3) {
+                        T sum = 0;
+                        for (std::int64_t l = 0; l < s.k; ++l)
+                            sum = std::fma(p.at_a(i, l), p.at_b(l, j), sum);
+                        different += p.call.c[i * p.call.ldc + j] == sum ? 0 : 1;
+                    }
+                INFO(s.m << ' ' << s.n << ' ' << s.k << ", transpositions " << t << ", as "
+                         << name_of(f));
+                CHECK(different == 0);
+            }
+}
+#endif
+
+TEMPLATE_TEST_CASE("nan and infinity stay in their rows and columns", "", float, double) {
+    using T = TestType;
+    etch::threads(2);
+    for (shape s : {shape{19, 21, 40}, {1, 100, 33}, {100, 1, 33}, {40, 10, 9}, {70, 256, 1300}})
+        for (int t = 0; t < 4; ++t)
+            for (gemm_form f : own_forms) {
+                problem<T> p(s, t & 1, t & 2, 0);
+                const std::int64_t row = s.m / 2, column = s.n - 1;
+                p.a[static_cast<std::size_t>(&p.call.a[t & 1 ? row : row * p.call.lda] -
+                                             p.call.a)] = std::numeric_limits<T>::infinity();
+                p.b[static_cast<std::size_t>(&p.call.b[t & 2 ? column * p.call.ldb : column] -
+                                             p.call.b)] = std::numeric_limits<T>::quiet_NaN();
+                p.run_as(f);
+                int different = 0;
+                for (std::int64_t i = 0; i < s.m; ++i)
+                    for (std::int64_t j = 0; j < s.n; ++j) {
+                        T got = p.call.c[i * s.n + j];
+                        different += (j == column ? std::isnan(got)
+                                      : i == row  ? !std::isfinite(got)
+                                                  : std::isfinite(got))
+                                         ? 0
+                                         : 1;
+                    }
+                CHECK(different == 0);
+            }
+}
+
+#if defined(__linux__)
+namespace {
+/// Elements that end where memory ends.
+template <class T> class at_the_end {
+public:
+    explicit at_the_end(std::size_t n) {
+        auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+        std::size_t room = (n * sizeof(T) + page - 1) / page * page;
+        size_ = room + page;
+        memory_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        REQUIRE(memory_ != MAP_FAILED);
+        REQUIRE(mprotect(static_cast<char*>(memory_) + room, page, PROT_NONE) == 0);
+        data_ = reinterpret_cast<T*>(static_cast<char*>(memory_) + room) - n;
+    }
+    ~at_the_end() { munmap(memory_, size_); }
+    at_the_end(const at_the_end&) = delete;
+    T* data() const { return data_; }
+
+private:
+    void* memory_;
+    std::size_t size_;
+    T* data_;
+};
+}  // namespace
+
+TEMPLATE_TEST_CASE("nothing beyond the operands is touched", "", float, double) {
+    using T = TestType;
+    etch::threads(1);
+    const std::int64_t extents[] = {1, 2, 7, 10, 17, 33, 50};
+    for (auto m : extents)
+        for (auto n : extents)
+            for (auto k : {1, 3, 16, 21, 300})
+                for (int t = 0; t < 4; ++t) {
+                    problem<T> p({m, n, k}, t & 1, t & 2, 0);
+                    at_the_end<T> a(p.a.size()), b(p.b.size()), c(p.c.size());
+                    std::copy(p.a.begin(), p.a.end(), a.data());
+                    std::copy(p.b.begin(), p.b.end(), b.data());
+                    p.call.a = a.data(), p.call.b = b.data(), p.call.c = c.data();
+                    for (gemm_form f : own_forms) {
+                        p.run_as(f);
+                        if (p.wrong(5, 5) != 0) FAIL();
+                    }
+                }
+    SUCCEED();
+}
+#endif
+
+TEST_CASE("the form follows from extents and transpositions") {
+    auto form = [](shape s, bool ta, bool tb) {
+        return form_of(problem<float>(s, ta, tb, 0).call);
+    };
+    CHECK(form({512, 256, 784}, false, false) == gemm_form::rows);
+    CHECK(form({32, 784, 256}, false, true) == gemm_form::columns);
+    CHECK(form({784, 1, 256}, true, false) == gemm_form::columns);
+    CHECK(form({1, 784, 256}, false, true) == gemm_form::inner);
+    CHECK(form({784, 1, 256}, false, false) == gemm_form::inner);
+    CHECK(std::string(name_of(gemm_form::inner)) == "inner");
 }
 
 TEMPLATE_TEST_CASE("the bits do not depend on the number of threads", "", float, double) {
@@ -157,7 +318,7 @@ TEST_CASE("what follows a product sees each block once, finished") {
                     once = once && seen[at] == 1;
                     value = value && p.c[at] == std::max(q.c[at] - 1.f, 0.f);
                 }
-            for (auto c : cuts) grain = grain && c % 48 == 0;
+            for (auto c : cuts) grain = grain && c % 16 == 0;
             CHECK(once);
             CHECK(value);
             CHECK(grain);

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// The case `gemm` with etch.
+#include <etch/cpu/gemm.hpp>
+
+#include "gemm.hpp"
+
+int main() {
+    return bench::serve(bench::gemm::all([](bench::gemm::problem& p) {
+        etch::cpu::gemm(etch::cpu::gemm_call<float>{p.a.data(), p.b.data(), p.c.data(), p.m, p.n,
+                                                    p.k, p.lda(), p.ldb(), p.n, p.transpose_a,
+                                                    p.transpose_b});
+    }));
+}
