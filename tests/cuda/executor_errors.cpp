@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What goes wrong on a device: sentences that name the step and the user's line, parameters that stay as they were, and
 // calls after it. The device is one of the host (see host_device.hpp).
-// also: sanitize
 #include "catch.hpp"
 
 #include <etch/language.hpp>

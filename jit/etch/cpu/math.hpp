@@ -126,8 +126,8 @@ template <class T> [[gnu::always_inline]] inline pack<T> scale(pack<T> x, pack<T
             using U = typename pack<I>::vector;
             using W = typename pack<I>::wrapping;
             U i = (U)(W(U(k + magic)) - W(U(V{} + magic)));
-            U half = i >> 1;
-            return v * (V)(W(half + bias) << digits) * (V)(W(i - half + bias) << digits);
+            U halved = i >> 1;
+            return v * (V)(W(halved + bias) << digits) * (V)(W(i - halved + bias) << digits);
         },
         x, n);
 #endif
@@ -175,9 +175,9 @@ template <class T> [[gnu::always_inline]] inline pack<T> exp(pack<T> x) {
 template <class T> [[gnu::always_inline]] inline pack<T> expm1(pack<T> x) {
     using P = pack<T>;
     auto e = detail::reduce_exp(x);
-    P half = detail::scale(P(T(0.5)), e.n);  // half of 2^n, which may be too large itself
-    P y = half * e.q + (half - P(T(0.5)));
-    y = select(half == P(std::numeric_limits<T>::infinity()) && x > P(T(0)), half, y + y);
+    P halved = detail::scale(P(T(0.5)), e.n);  // half of 2^n, which may be too large itself
+    P y = halved * e.q + (halved - P(T(0.5)));
+    y = select(halved == P(std::numeric_limits<T>::infinity()) && x > P(T(0)), halved, y + y);
     return select(abs(x) < P(T(0x1p-60)), x, y);
 }
 
@@ -250,8 +250,8 @@ template <class T> [[gnu::always_inline]] inline pack<T> power(pack<T> a, pack<T
         using P = pack<float>;
         const P zero(0), one(1), infinite(std::numeric_limits<float>::infinity());
         P y = convert<float>(exp(convert<double>(b) * log(convert<double>(abs(a)))));
-        P half = b * P(0.5f);
-        auto integral = floor(b) == b, odd = integral && floor(half) != half;
+        P halved = b * P(0.5f);
+        auto integral = floor(b) == b, odd = integral && floor(halved) != halved;
         P sign = select(odd, a, zero);
         y = detail::with_sign(y, sign);
         y = select(a < zero && !integral && a != -infinite && abs(b) != infinite,
