@@ -23,8 +23,8 @@
 
 namespace cuda = etch::cuda;
 namespace files = std::filesystem;
-using Catch::Matchers::Contains;
 using etch_test::child_result;
+using etch_test::contains;
 using etch_test::environment;
 using etch_test::fake;
 using etch_test::in_child;
@@ -205,7 +205,7 @@ TEST_CASE("an entry of another text, or what is no file, is not trusted") {
     files::create_directories(path + "/in");
     child_result r = in_child([] { return is_kept("x") ? 1 : 0; });
     CHECK(r.code == 0);
-    CHECK_THAT(r.error, Contains("cannot write " + path));
+    CHECK_THAT(r.error, contains("cannot write " + path));
     CHECK(listing(c.folder).size() == 2);
 }
 
@@ -306,7 +306,7 @@ void check_failure(const child_result& r, const std::string& reason) {
     CHECK(r.code == 0);
     CHECK_THAT(r.error, Catch::Matchers::StartsWith(
                             "etch: compiled kernels are not kept on disk: cannot write "));
-    CHECK_THAT(r.error, Contains(".cubin: " + reason + " (ETCH_CACHE_DIR"));
+    CHECK_THAT(r.error, contains(".cubin: " + reason + " (ETCH_CACHE_DIR"));
     CHECK(std::count(r.error.begin(), r.error.end(), '\n') == 1);
 }
 

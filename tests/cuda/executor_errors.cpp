@@ -11,7 +11,7 @@
 
 namespace {
 
-using Catch::Matchers::Contains;
+using etch_test::contains;
 using etch_test::device_case;
 using etch_test::device_run;
 using etch_test::make_case;
@@ -60,8 +60,8 @@ TEST_CASE("an index outside of its axis: the CPU's sentence, and parameters as b
         device_case c = training_step(), wrong = training_step();
         wrong.data.inputs[1].set(4, 7);
         const std::string said = sentence_of([&] { etch_test::on_cpu(wrong, c.data.parameters); });
-        REQUIRE_THAT(said, Contains("index 7 is outside of an axis of extent 4") &&
-                               Contains("executor_errors.cpp:"));
+        REQUIRE_THAT(said, contains("index 7 is outside of an axis of extent 4") &&
+                               contains("executor_errors.cpp:"));
         device_run run(c);
         for (int i = 0; i < 4; ++i) {  // first plain, then recorded, then replayed
             auto before = run.parameters();
@@ -98,7 +98,7 @@ TEST_CASE("an update by a copy does not happen after a failure either") {
         wrong[0].set(1, -6);
         auto before = run.parameters();
         CHECK_THAT(sentence_of([&] { run.call({3}, wrong); }),
-                   Contains("index -6 is outside of an axis of extent 5"));
+                   contains("index -6 is outside of an axis of extent 5"));
         CHECK(same(run.parameters(), before));
         check_next(run, c);
     }
@@ -113,26 +113,26 @@ TEST_CASE("an error of a call to a library names the step") {
         auto before = run.parameters();
         gpu.fail("cuLaunchKernel", CUDA_ERROR_INVALID_VALUE, 3);
         std::string said = sentence_of([&] { run.call(); });
-        CHECK_THAT(said, Contains("cuLaunchKernel failed with CUDA_ERROR_INVALID_VALUE (1)") &&
-                             Contains("the kernel etch_greater_where_sum_") &&
-                             Contains("uses 32 registers a thread") &&
-                             Contains("while starting step 6 (") && Contains(at(line_of_layer)));
+        CHECK_THAT(said, contains("cuLaunchKernel failed with CUDA_ERROR_INVALID_VALUE (1)") &&
+                             contains("the kernel etch_greater_where_sum_") &&
+                             contains("uses 32 registers a thread") &&
+                             contains("while starting step 6 (") && contains(at(line_of_layer)));
         CHECK(same(run.parameters(), before));
         gpu.fail("cublasLtMatmul", CUBLAS_STATUS_EXECUTION_FAILED, 2);
         said = sentence_of([&] { run.call(); });
         CHECK_THAT(said,
-                   Contains("cuBLASLt: cublasLtMatmul failed with "
+                   contains("cuBLASLt: cublasLtMatmul failed with "
                             "CUBLAS_STATUS_EXECUTION_FAILED (13), while starting step 1 (dot") &&
-                       Contains(at(line_of_layer + 1)));
+                       contains(at(line_of_layer + 1)));
         CHECK(same(run.parameters(), before));
         gpu.fail("cuMemcpyHtoDAsync", CUDA_ERROR_INVALID_VALUE);
         CHECK_THAT(sentence_of([&] { run.call(); }),
-                   Contains("while starting the copy of the inputs"));
+                   contains("while starting the copy of the inputs"));
         CHECK(same(run.parameters(), before));
         for (int i = 0; i < 3; ++i) check_next(run, c);
         before = run.parameters();
         gpu.fail("cuGraphLaunch", CUDA_ERROR_INVALID_VALUE);
-        CHECK_THAT(sentence_of([&] { run.call(); }), Contains("cuGraphLaunch failed with"));
+        CHECK_THAT(sentence_of([&] { run.call(); }), contains("cuGraphLaunch failed with"));
         CHECK(same(run.parameters(), before));
         check_next(run, c);
     }
@@ -150,16 +150,16 @@ TEST_CASE("a fault of a kernel is told when the call is waited for") {
         CHECK(gpu.calls("cuGraphLaunch").empty() == synchronous);
         gpu.fail("kernel", CUDA_ERROR_ILLEGAL_ADDRESS, 2);
         std::string said = sentence_of([&] { run.call(); });
-        CHECK_THAT(said, Contains("cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS") &&
-                             Contains("nothing more can run on the device in this process"));
+        CHECK_THAT(said, contains("cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS") &&
+                             contains("nothing more can run on the device in this process"));
         if (synchronous)
             CHECK_THAT(said,
-                       Contains(", while running step 3 (sum -> arena ") && !Contains("before it"));
+                       contains(", while running step 3 (sum -> arena ") && !contains("before it"));
         else
             CHECK_THAT(said,
-                       Contains(", while running step 8 (") &&
-                           Contains(" or one before it; ETCH_CUDA_SYNCHRONOUS=1 tells which"));
-        CHECK_THAT(sentence_of([&] { run.call(); }), Contains("CUDA_ERROR_ILLEGAL_ADDRESS"));
+                       contains(", while running step 8 (") &&
+                           contains(" or one before it; ETCH_CUDA_SYNCHRONOUS=1 tells which"));
+        CHECK_THAT(sentence_of([&] { run.call(); }), contains("CUDA_ERROR_ILLEGAL_ADDRESS"));
     }
 }
 
@@ -228,11 +228,11 @@ TEST_CASE("tensors that do not fit are named") {
         reference::tensor big(etch::dtype::float32, {512, 8192});
         std::string said = sentence_of([&] { run.call({512, 8192}, {big}); });
         CHECK_THAT(said,
-                   Contains("device cuda:0 (host device) is out of memory: this call needs ") &&
-                       Contains(" with N = 512, M = 8192, and of 64 MiB, ") &&
-                       Contains(" are free; the largest values that live at once: dot 256 MiB "
+                   contains("device cuda:0 (host device) is out of memory: this call needs ") &&
+                       contains(" with N = 512, M = 8192, and of 64 MiB, ") &&
+                       contains(" are free; the largest values that live at once: dot 256 MiB "
                                 "(executor_errors.cpp:") &&
-                       Contains("), exp 16 MiB (executor_errors.cpp:"));
+                       contains("), exp 16 MiB (executor_errors.cpp:"));
         for (int i = 0; i < 3; ++i) check_next(run, c);
     }
     CHECK(gpu.verdict() == "");
@@ -257,7 +257,7 @@ TEST_CASE("what the library of products refuses") {
             sentence_of([&] {
                 run.call({7}, {x, label});
             }),
-            Contains("cuBLASLt has no algorithm for the product of 8 x 7 by 7 x 16 of float32, "
+            contains("cuBLASLt has no algorithm for the product of 8 x 7 by 7 x 16 of float32, "
                      "batch of 1 (executor_errors.cpp:"));
     }
     CHECK(gpu.verdict() == "");
@@ -270,11 +270,11 @@ TEST_CASE("a compiler that fails is asked again") {
         device_run run(c);
         gpu.fail("nvrtcCompileProgram", NVRTC_ERROR_COMPILATION);
         CHECK_THAT(sentence_of([&] { run.call(); }),
-                   Contains("could not compile the kernels of executor_errors.cpp") &&
-                       Contains("this compilation was told to fail"));
+                   contains("could not compile the kernels of executor_errors.cpp") &&
+                       contains("this compilation was told to fail"));
         gpu.fail("cuModuleLoadData", CUDA_ERROR_NO_BINARY_FOR_GPU);
         CHECK_THAT(sentence_of([&] { run.call(); }),
-                   Contains("cuModuleLoadData failed with CUDA_ERROR_NO_BINARY_FOR_GPU"));
+                   contains("cuModuleLoadData failed with CUDA_ERROR_NO_BINARY_FOR_GPU"));
         for (int i = 0; i < 3; ++i) check_next(run, c);
     }
     CHECK(gpu.verdict() == "");
@@ -302,7 +302,7 @@ TEST_CASE("devices are numbered as the driver numbers them") {
         CHECK(last.limits().processors == 28);
         gpu.fail("cuInit", CUDA_ERROR_INVALID_VALUE);
         CHECK_THAT(sentence_of([] { etch::cuda::device(0); }),
-                   Contains("the CUDA driver: cuInit failed with CUDA_ERROR_INVALID_VALUE"));
+                   contains("the CUDA driver: cuInit failed with CUDA_ERROR_INVALID_VALUE"));
     }
     host_device::device gpu({.devices = 1});
     CHECK(sentence_of([] { etch::cuda::device(1); }) ==

@@ -16,7 +16,7 @@
 
 #include "cuda/host_device.hpp"
 
-using Catch::Matchers::Contains;
+using etch_test::contains;
 using host_device::settings;
 namespace cuda = etch::cuda;
 
@@ -110,7 +110,7 @@ TEST_CASE("a host device runs kernels, and its calls are listed") {
                                        "cuStreamSynchronize stream 1"});
         CHECK(gpu.calls("cuMemcpy").size() == 2);
         CHECK_THAT(gpu.leaks(),
-                   Contains("block 1, 1200 bytes") && Contains("stream 1") && Contains("module 1"));
+                   contains("block 1, 1200 bytes") && contains("stream 1") && contains("module 1"));
         CHECK(s.d.cuMemFree(p) == CUDA_SUCCESS);
     }
     CHECK(gpu.verdict() == "");
@@ -149,10 +149,10 @@ TEST_CASE("what a driver refuses is refused") {
     CHECK(gpu.problems().empty());
     float x[4];
     CHECK(s.d.cuMemcpyDtoHAsync(x, p + (1 << 19) - 8, 16, s.stream) == CUDA_ERROR_INVALID_VALUE);
-    CHECK_THAT(gpu.verdict(), Contains("16 bytes at block 1+524280 do not lie in a block"));
+    CHECK_THAT(gpu.verdict(), contains("16 bytes at block 1+524280 do not lie in a block"));
     CHECK(s.d.cuMemFree(p) == CUDA_SUCCESS);
     CHECK(s.d.cuMemFree(p) == CUDA_ERROR_INVALID_VALUE);
-    CHECK_THAT(gpu.verdict(), Contains("not allocated, or twice"));
+    CHECK_THAT(gpu.verdict(), contains("not allocated, or twice"));
 }
 
 TEST_CASE("PTX of an older architecture runs on a newer device") {
@@ -160,7 +160,7 @@ TEST_CASE("PTX of an older architecture runs on a newer device") {
     session s;
     CUmodule m = nullptr;
     auto code = cuda::compile(text, 130, {}, "test").cubin;  // NVRTC does not know it
-    CHECK_THAT(code, Contains("compute_121"));
+    CHECK_THAT(code, contains("compute_121"));
     CHECK(s.d.cuModuleLoadData(&m, code.data()) == CUDA_SUCCESS);
     CHECK(s.d.cuModuleUnload(m) == CUDA_SUCCESS);
 }
@@ -180,7 +180,7 @@ TEST_CASE("fresh memory is not zero, and what is written around it is found") {
     }
     REQUIRE(s.add(s.function("add"), p, 101, 1.0f) == CUDA_SUCCESS);
     CHECK(s.d.cuStreamSynchronize(s.stream) == CUDA_ERROR_ILLEGAL_ADDRESS);
-    CHECK_THAT(gpu.verdict(), Contains("after kernel add: block 1: bytes after it were written"));
+    CHECK_THAT(gpu.verdict(), contains("after kernel add: block 1: bytes after it were written"));
     s.d.cuMemFree(p);
 }
 
@@ -196,7 +196,7 @@ TEST_CASE("calls fail when they are told to, and a fault lasts") {
     CHECK(s.add(f, p, 100, 1) == CUDA_SUCCESS);
     CHECK(s.read(p, 100) == std::vector<float>(100, 2.0f));
     gpu.fail("nvrtcCompileProgram", NVRTC_ERROR_COMPILATION);
-    CHECK_THROWS_WITH(cuda::compile(text, 90, {}, "test"), Contains("told to fail"));
+    CHECK_THROWS_WITH(cuda::compile(text, 90, {}, "test"), contains("told to fail"));
     // A fault is met by what comes after the kernel.
     gpu.fail("kernel", CUDA_ERROR_ILLEGAL_ADDRESS, 2);
     CHECK(s.add(f, p, 100, 1) == CUDA_SUCCESS);
@@ -204,7 +204,7 @@ TEST_CASE("calls fail when they are told to, and a fault lasts") {
     CHECK(s.d.cuStreamSynchronize(s.stream) == CUDA_ERROR_ILLEGAL_ADDRESS);
     CHECK(s.d.cuMemAlloc(&q, 8) == CUDA_ERROR_ILLEGAL_ADDRESS);
     CHECK(s.d.cuMemFree(p) == CUDA_ERROR_ILLEGAL_ADDRESS);
-    CHECK_THAT(gpu.leaks(), !Contains("block"));
+    CHECK_THAT(gpu.leaks(), !contains("block"));
 }
 
 TEST_CASE("a kernel that hangs ends with a sentence") {
@@ -215,7 +215,7 @@ TEST_CASE("a kernel that hangs ends with a sentence") {
     CHECK(s.d.cuLaunchKernel(s.function("hang"), 1, 1, 1, 64, 1, 1, 0, s.stream, arguments,
                              nullptr) == CUDA_SUCCESS);
     CHECK(s.d.cuStreamSynchronize(s.stream) == CUDA_ERROR_LAUNCH_TIMEOUT);
-    CHECK_THAT(gpu.verdict(), Contains("kernel hang") && Contains("__syncwarp"));
+    CHECK_THAT(gpu.verdict(), contains("kernel hang") && contains("__syncwarp"));
 }
 
 TEST_CASE("a captured stream runs nothing, and its graph runs with copied arguments") {
@@ -262,7 +262,7 @@ TEST_CASE("a captured stream runs nothing, and its graph runs with copied argume
     s.module = nullptr;
     CHECK(s.d.cuGraphLaunch(executable, s.stream) == CUDA_SUCCESS);
     CHECK(s.d.cuStreamSynchronize(s.stream) == CUDA_ERROR_ILLEGAL_ADDRESS);
-    CHECK_THAT(gpu.problems().back(), Contains("after its module was unloaded"));
+    CHECK_THAT(gpu.problems().back(), contains("after its module was unloaded"));
     s.d.cuGraphExecDestroy(executable);
     s.d.cuMemFree(p);
     s.d.cuMemFreeHost(pinned);
@@ -489,7 +489,7 @@ TEST_CASE("products that have no algorithm or no room, and fewer bits") {
         gpu.clear_calls();
         CHECK(multiply(s, q, a, b, d, bias) == "CUBLAS_STATUS_SUCCESS");
         REQUIRE(gpu.calls("cublasLtMatmul ").size() == 1);
-        CHECK_THAT(gpu.calls("cublasLtMatmul ")[0], Contains("4x4x4, epilogue 4"));
+        CHECK_THAT(gpu.calls("cublasLtMatmul ")[0], contains("4x4x4, epilogue 4"));
         CHECK(multiply(s, q, a, b, d, bias, CUBLAS_COMPUTE_32F, 64) ==
               "CUBLAS_STATUS_NOT_SUPPORTED");
         matrix<float> wrong(5, 4, 1, false);

@@ -15,8 +15,8 @@ TEST_CASE("without CUDA's headers there is a sentence and no device") {
     STATIC_REQUIRE(!cuda::built_with_cuda);
     std::string why;
     CHECK(!cuda::driver_available(&why));
-    CHECK_THAT(why, Catch::Matchers::Contains("compiled without CUDA headers"));
-    CHECK_THAT(why, Catch::Matchers::Contains("cuda.h and nvrtc.h"));
+    CHECK_THAT(why, etch_test::contains("compiled without CUDA headers"));
+    CHECK_THAT(why, etch_test::contains("cuda.h and nvrtc.h"));
 }
 
 #else
@@ -27,7 +27,7 @@ TEST_CASE("without CUDA's headers there is a sentence and no device") {
 #include <set>
 #include <thread>
 
-using Catch::Matchers::Contains;
+using etch_test::contains;
 using etch_test::environment;
 using etch_test::scratch_folder;
 
@@ -133,14 +133,14 @@ TEST_CASE("a library that is too old is refused, and the next call tries again")
               "; please install a C library, version 12.0 or newer, or let ETCH_TEST_MATHEMATICS "
               "name the file");
     version_of_mathematics = -1;
-    CHECK_THAT(sentence_of(open), Contains("libm.so.6 does not say its version"));
+    CHECK_THAT(sentence_of(open), contains("libm.so.6 does not say its version"));
     version_of_mathematics = 12010;
     CHECK(sentence_of(open) == "no mistake");
 }
 
 TEST_CASE("a library without a function is refused by the function's name") {
     CHECK_THAT(sentence_of([] { cuda::library<mathematics<9>>(); }),
-               Contains("libm.so.6 has no function etch_has_no_such_function"));
+               contains("libm.so.6 has no function etch_has_no_such_function"));
 }
 
 TEST_CASE("libraries are searched for in CUDA_HOME, and the first whole one is used") {
@@ -148,7 +148,7 @@ TEST_CASE("libraries are searched for in CUDA_HOME, and the first whole one is u
     environment e{{"CUDA_HOME", home.path.c_str()}, {"ETCH_TEST_MATHEMATICS", nullptr}};
     std::string text = sentence_of([] { cuda::library<elsewhere<0>>(); });
     CHECK_THAT(text,
-               Contains("mathematics was not found; looked for libetch_test.so.2 and "
+               contains("mathematics was not found; looked for libetch_test.so.2 and "
                         "libetch_test.so.1 through the dynamic loader, in " +
                         home / "lib64" + ", in " + home / "lib" + ", in /usr/local/cuda/lib64"));
 
@@ -157,7 +157,7 @@ TEST_CASE("libraries are searched for in CUDA_HOME, and the first whole one is u
     std::filesystem::create_directories(home / "lib");
     std::filesystem::create_symlink(file_of_c_library(), home / "lib64/libetch_test.so.2");
     CHECK_THAT(sentence_of([] { cuda::library<elsewhere<0>>(); }),
-               Contains("mathematics cannot be used (" + home / "lib64/libetch_test.so.2" +
+               contains("mathematics cannot be used (" + home / "lib64/libetch_test.so.2" +
                         " has no function cos"));
     std::filesystem::create_symlink(cuda::detail::file_of(cuda::library<mathematics<0>>().cosine),
                                     home / "lib/libetch_test.so.1");
@@ -179,19 +179,19 @@ TEST_CASE("a variable names the file of a library, and no other is tried") {
     {
         environment e{{"ETCH_CUDA_DRIVER", text_file.c_str()}};
         std::string text = sentence_of([] { cuda::library<fresh<cuda::driver_table, 0>>(); });
-        CHECK_THAT(text, Contains("the CUDA driver cannot be used (" + text_file + ": "));
-        CHECK_THAT(text, Contains("please install NVIDIA's driver for CUDA, version 12.0"));
-        CHECK_THAT(text, Contains("ETCH_CUDA_DRIVER"));
+        CHECK_THAT(text, contains("the CUDA driver cannot be used (" + text_file + ": "));
+        CHECK_THAT(text, contains("please install NVIDIA's driver for CUDA, version 12.0"));
+        CHECK_THAT(text, contains("ETCH_CUDA_DRIVER"));
     }
     {
         environment e{{"ETCH_NVRTC", "libm.so.6"}};
         CHECK_THAT(sentence_of([] { cuda::library<fresh<cuda::nvrtc_table, 0>>(); }),
-                   Contains("NVRTC cannot be used (libm.so.6 has no function nvrtcVersion"));
+                   contains("NVRTC cannot be used (libm.so.6 has no function nvrtcVersion"));
     }
 #if __has_include(<cublasLt.h>)
     environment e{{"ETCH_CUBLASLT", "libm.so.6"}};
     CHECK_THAT(sentence_of([] { cuda::library<fresh<cuda::cublaslt_table, 0>>(); }),
-               Contains("cuBLASLt cannot be used (libm.so.6 has no function cublasLtCreate"));
+               contains("cuBLASLt cannot be used (libm.so.6 has no function cublasLtCreate"));
 #endif
 }
 
@@ -201,7 +201,7 @@ TEST_CASE("the toolkit's stub of the driver is recognised") {
         if (!std::filesystem::exists(stub)) continue;
         environment e{{"ETCH_CUDA_DRIVER", stub.c_str()}};
         CHECK_THAT(sentence_of([] { cuda::library<fresh<cuda::driver_table, 1>>(); }),
-                   Contains(stub + " is the toolkit's stub for linking and not a driver"));
+                   contains(stub + " is the toolkit's stub for linking and not a driver"));
         return;
     }
     etch_test::skip("there is no stub of the driver");
@@ -278,7 +278,7 @@ TEST_CASE("a missing driver is a reason and no exception") {
         return there ? 1 : 0;
     });
     CHECK(r.code == 0);
-    CHECK_THAT(r.error, Contains("the CUDA driver was not found; looked for /nowhere/libcuda.so.1, "
+    CHECK_THAT(r.error, contains("the CUDA driver was not found; looked for /nowhere/libcuda.so.1, "
                                  "which ETCH_CUDA_DRIVER names"));
 }
 

@@ -20,7 +20,7 @@ using etch_test::with_fake_nvrtc;
 namespace {
 
 void contains(const std::string& text, const std::string& part) {
-    CHECK_THAT(text, Catch::Matchers::Contains(part));
+    CHECK_THAT(text, etch_test::contains(part));
 }
 
 const std::string kernel = "extern \"C\" __global__ void half(float* x, int n) {\n"

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <numeric>
 
-using Catch::Matchers::Contains;
+using etch_test::contains;
 
 namespace {
 
@@ -338,13 +338,13 @@ TEST_CASE("threads that wait for each other for ever are named") {
         return run("diverging", {1, 1, 1}, {64, 1, 1}, argument, seed);
     };
     for (unsigned seed : {0u, 1u}) {
-        CHECK_THAT(said(0, seed), Contains("kernel diverging") && Contains("wait for each other") &&
-                                      Contains("__syncwarp(0xffffffff)"));
-        CHECK_THAT(said(1, seed), Contains("from thread 0 on: __shfl_sync(0xffffffff)") &&
-                                      Contains("from thread 1 on: __syncthreads"));
-        CHECK_THAT(said(2, seed), Contains("from thread 0 on: __syncthreads") &&
-                                      Contains("from thread 32 on: __syncthreads"));
-        CHECK_THAT(said(3, seed), Contains("does not name its own lane"));
+        CHECK_THAT(said(0, seed), contains("kernel diverging") && contains("wait for each other") &&
+                                      contains("__syncwarp(0xffffffff)"));
+        CHECK_THAT(said(1, seed), contains("from thread 0 on: __shfl_sync(0xffffffff)") &&
+                                      contains("from thread 1 on: __syncthreads"));
+        CHECK_THAT(said(2, seed), contains("from thread 0 on: __syncthreads") &&
+                                      contains("from thread 32 on: __syncthreads"));
+        CHECK_THAT(said(3, seed), contains("does not name its own lane"));
         CHECK(said(4, seed) == "");
     }
 }
@@ -362,12 +362,12 @@ TEST_CASE("addresses that are not aligned and indices out of bounds are found") 
         return run("faults", {1, 1, 1}, {32, 1, 1}, argument);
     };
     CHECK(said(0, 2) == "");
-    CHECK_THAT(said(4, 3), Contains("is not aligned to the 8 bytes") && Contains("whole_pair"));
+    CHECK_THAT(said(4, 3), contains("is not aligned to the 8 bytes") && contains("whole_pair"));
     // Of whole objects clang does not look at the address.
     if (host_device::detail::compiler().find("clang") == std::string::npos)
-        CHECK_THAT(said(0, 3), Contains("is not aligned to the 8 bytes"));
+        CHECK_THAT(said(0, 3), contains("is not aligned to the 8 bytes"));
     CHECK(said(1, 0) == "");
-    CHECK_THAT(said(1, 1), Contains("thread (31, 0, 0): index 32 is out of the bounds"));
+    CHECK_THAT(said(1, 1), contains("thread (31, 0, 0): index 32 is out of the bounds"));
     for (int round = 0; round < 2; ++round) {  // also when an earlier block wrote it
         CHECK(said(3, 0) == "");
         std::uint32_t bits = 0;
@@ -435,10 +435,10 @@ TEST_CASE("texts share their kernels, and a name may mean two things in two text
     CHECK(built.find(one, "shared")->entry == built.find(same, "shared")->entry);
     CHECK(built.find(one, "shared")->entry != built.find(two, "shared")->entry);
     CHECK_THROWS_WITH(host_device::build({text_of("nonsense", "")}),
-                      Contains("refuses kernel text") && Contains("nonsense"));
+                      contains("refuses kernel text") && contains("nonsense"));
     // What CUDA has no overload for is refused here as well.
     CHECK_THROWS_WITH(host_device::build({text_of("atomicAdd((long long*)0, 1ll)", "")}),
-                      Contains("atomicAdd"));
+                      contains("atomicAdd"));
 }
 
 TEST_CASE("the address sanitizer points at the line of a kernel") {
@@ -469,7 +469,7 @@ int main(int count, char**) {
         return said;
     };
     // how = 2 and how = 1: the number of words on the command line.
-    CHECK_THAT(said_by("2"), Contains("heap-buffer-overflow") && Contains("in faults") &&
-                                 !Contains("nothing was found"));
-    CHECK_THAT(said_by(""), Contains("out of bounds") || Contains("global-buffer-overflow"));
+    CHECK_THAT(said_by("2"), contains("heap-buffer-overflow") && contains("in faults") &&
+                                 !contains("nothing was found"));
+    CHECK_THAT(said_by(""), contains("out of bounds") || contains("global-buffer-overflow"));
 }

@@ -6,7 +6,8 @@
 
 namespace etch::cuda {
 
-inline constexpr std::string_view prelude = R"cuda(// Kernels of a program, made by etch. Extents and strides are arguments: the text does not depend on them.
+inline constexpr std::string_view prelude =
+    R"cuda(// Kernels of a program, made by etch. Extents and strides are arguments: the text does not depend on them.
 using int64 = long long;
 using uint32 = unsigned int;
 using uint64 = unsigned long long;
