@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The kernels of a program that are loaded on its device. What a call needs is compiled together, what is there already
-// is not compiled again.
+// The kernels of a program that are loaded on its device. What a call needs is compiled together, by several threads where it is
+// much; what is there already is not compiled again.
 #pragma once
+#include <algorithm>
+#include <exception>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <etch/cuda/cache.hpp>
@@ -38,14 +42,16 @@ public:
             if (l.blocks > 0 && !functions_.contains(l.name) && named.insert(l.name).second)
                 missing.push_back(l);
         if (missing.empty() && (!copies || functions_.contains(copy_name))) return;
-        const std::string text = program_text(p_, missing, options_);
-        const std::string code =
-            cached(text, device_.limits().architecture, options_, program_name());
-        CUmodule loaded = nullptr;
-        check(device_.api().cuModuleLoadData(&loaded, code.data()), "cuModuleLoadData");
-        modules_.push_back(loaded);
-        for (const kernel_launch& l : missing) take(loaded, l.name);
-        if (copies && !functions_.contains(copy_name)) take(loaded, copy_name);
+        const std::vector<std::string> codes = compiled(missing);
+        const std::size_t each = per_program(missing.size());
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+            CUmodule loaded = nullptr;
+            check(device_.api().cuModuleLoadData(&loaded, codes[i].data()), "cuModuleLoadData");
+            modules_.push_back(loaded);
+            for (std::size_t k = i * each; k < std::min((i + 1) * each, missing.size()); ++k)
+                take(loaded, missing[k].name);
+            if (copies && !functions_.contains(copy_name)) take(loaded, copy_name);
+        }
     }
     /// A kernel that was required.
     CUfunction function(const std::string& name) const { return functions_.find(name)->second; }
@@ -61,6 +67,38 @@ private:
     std::vector<CUmodule> modules_;
     std::map<std::string, CUfunction, std::less<>> functions_;
 
+    /// Kernels of one NVRTC program: some 30 ms each, which several programs spend side by side; each has 20 ms for what
+    /// stands before the kernels, so that few kernels are one program.
+    static std::size_t per_program(std::size_t kernels) {
+        constexpr std::size_t least = 6;
+        const std::size_t threads = std::max(std::thread::hardware_concurrency(), 1u);
+        return std::max(least, (kernels + threads - 1) / threads);
+    }
+    /// The code of each program. Of several failures the first program's is thrown.
+    std::vector<std::string> compiled(const std::vector<kernel_launch>& missing) const {
+        const std::size_t each = per_program(missing.size());
+        const std::size_t programs = std::max<std::size_t>((missing.size() + each - 1) / each, 1);
+        std::vector<std::string> codes(programs);
+        std::vector<std::exception_ptr> errors(programs);
+        auto make = [&](std::size_t i) {
+            try {
+                const std::size_t first = i * each, last = std::min(first + each, missing.size());
+                const std::string text =
+                    program_text(p_, std::span(missing).subspan(first, last - first), options_);
+                codes[i] = cached(text, device_.limits().architecture, options_, program_name());
+            } catch (...) {
+                errors[i] = std::current_exception();
+            }
+        };
+        {
+            std::vector<std::jthread> others;
+            for (std::size_t i = 1; i < programs; ++i) others.emplace_back(make, i);
+            make(0);
+        }
+        for (const auto& e : errors)
+            if (e) std::rethrow_exception(e);
+        return codes;
+    }
     void take(CUmodule from, const std::string& name) {
         CUfunction found = nullptr;
         check(device_.api().cuModuleGetFunction(&found, from, name.c_str()), "cuModuleGetFunction");
