@@ -26,6 +26,7 @@ struct kernel_call {
     std::int64_t rows = 1;    // combinations of the outer axes, the vectorised one excepted
     std::int64_t blocks = 1;  // pieces of the vectorised axis, where it is an outer one
     std::int64_t block = 1;
+    bool stream = false;  // results go past the caches, where they are aligned to registers
     std::int64_t* partials =
         nullptr;  // of each task, for each reduction to a scalar: value and index
     const part* of = nullptr;

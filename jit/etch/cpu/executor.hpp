@@ -3,46 +3,21 @@
 // cut) is worked out when they change; a call with known dims allocates nothing.
 #pragma once
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <string>
 #include <vector>
 
 #if defined(__linux__)
-#include <sys/mman.h>
+#include <unistd.h>
 #endif
 
+#include <etch/cpu/aligned_memory.hpp>
 #include <etch/cpu/call.hpp>
 #include <etch/cpu/gemm.hpp>
 #include <etch/cpu/threads.hpp>
 #include <etch/passes/memory.hpp>
 
 namespace etch::cpu {
-
-/// Memory aligned to cache lines, or to 2 MB pages where it is large: fresh small pages cost more than the work in them.
-class aligned_memory {
-public:
-    aligned_memory() = default;
-    explicit aligned_memory(std::int64_t bytes) {
-        constexpr std::size_t page = std::size_t{2} << 20;
-        auto size = static_cast<std::size_t>(bytes);
-        std::size_t alignment = size >= 2 * page ? page : 64;
-        size = (std::max<std::size_t>(size, 1) + alignment - 1) / alignment * alignment;
-        data_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, size)));
-        if (!data_) throw std::bad_alloc();
-#if defined(__linux__)
-        if (alignment == page) madvise(data_.get(), size, MADV_HUGEPAGE);
-#endif
-    }
-    std::byte* data() const { return data_.get(); }
-
-private:
-    struct release {
-        void operator()(std::byte* p) const { std::free(p); }
-    };
-    std::unique_ptr<std::byte, release> data_;
-};
 
 class executor;
 /// Stands between an executor and its steps, those in loops too: it runs each with executor::run_step, or does not.
@@ -213,8 +188,42 @@ protected:
             b.sequential ? 1 : std::clamp<std::int64_t>(work / operations_per_task, 1, most_tasks);
         r.units_per_task = std::max<std::int64_t>((r.units + r.tasks - 1) / r.tasks, 1);
         r.tasks = (r.units + r.units_per_task - 1) / r.units_per_task;
+        r.call.stream = streams(q, b);
         r.first_partial = words;
         words += 2 * std::max<std::int64_t>(r.tasks, 1) * scalar_reductions(p.code_of(b));
+    }
+
+    /// Whether what a part stores should go past the caches: it is larger than they are, or they cannot hold it beside
+    /// what the part reads and it is a result of the function, and the part does not read it itself.
+    bool streams(const part& q, const body& b) const {
+        std::int64_t stored = 0, kept = 0, read = 0;
+        for (const instruction& i : p.code_of(b)) {
+            int s = i.slot < 0 ? -1 : p.slots[at(q.slots.first + i.slot)].storage;
+            if (s < 0) continue;
+            int root = p.root(s);
+            std::int64_t bytes = number(p.storages[at(s)].size) * row_of(i.element).bytes;
+            bool stores = i.what == code::store && i.at == level::point;
+            (stores ? stored : read) += bytes;
+            if (stores && p.storages[at(root)].where != place::output) kept += bytes;
+            if (!stores) continue;
+            for (const instruction& o : p.code_of(b))
+                if ((o.what == code::load || o.what == code::gather) && o.slot >= 0) {
+                    int from = p.slots[at(q.slots.first + o.slot)].storage;
+                    if (from >= 0 && p.root(from) == root) return false;
+                }
+        }
+        return stored > last_cache_bytes() ||
+               (kept == 0 && stored > 0 && stored + read >= last_cache_bytes());
+    }
+    /// Of the last cache, what may be counted on: some systems name the sum of all such caches of a processor.
+    static std::int64_t last_cache_bytes() {
+        constexpr std::int64_t most = std::int64_t{32} << 20;
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+        static const std::int64_t named = sysconf(_SC_LEVEL3_CACHE_SIZE);
+        return named > 0 ? std::min(named, most) : most;
+#else
+        return most;
+#endif
     }
 
     void run_steps(range_of r) {
@@ -331,6 +340,7 @@ protected:
             for (auto& s : moved)
                 for (int a = 0; a < b.outer; ++a) s.offset += origin[a] * s.strides[a];
             call.slots = moved.data();
+            call.stream = false;
             call.rows = b.outer == 1 ? 1 : to - from;
             call.block = call.extents[b.outer - 1];
             call.blocks = 1;

@@ -5,35 +5,14 @@
 #pragma once
 #include <concepts>
 #include <memory>
-#include <new>
 #include <vector>
 
 #include <etch/cpu/interpret_body.hpp>
+#include <etch/cpu/kept.hpp>
 
 namespace etch::cpu {
 
 namespace detail {
-
-/// Memory of the calling thread; it grows and is kept.
-inline std::byte* interpreter_memory(std::size_t bytes) {
-    struct memory {
-        std::byte* data = nullptr;
-        std::size_t size = 0;
-        ~memory() { release(); }
-        void release() {
-            if (data) ::operator delete (data, std::align_val_t{64});
-        }
-    };
-    thread_local memory m;
-    if (m.size < bytes) {
-        m.release();
-        m.data = nullptr;
-        m.size = 0;
-        m.data = static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64}));
-        m.size = bytes;
-    }
-    return m.data;
-}
 
 /// Runs a body's lists over its space.
 class table_runner {
@@ -45,7 +24,7 @@ public:
         f.columns = b.shape.kind == body_kind::columns;
         f.row_packs = 1;
         f.task = 0;
-        std::byte* memory = interpreter_memory(b.bytes());
+        std::byte* memory = thread_memory(b.bytes());
         std::int64_t packs[3] = {1, b.row_packs, b.block_packs};
         for (std::size_t l = 0; l < 3; ++l) {
             f.base[l] = memory;
@@ -108,7 +87,7 @@ private:
         std::int64_t* to = k.at + k.count * f.slots;
         for (int s = 0; s < f.slots; ++s)
             to[s] = position[s] + (x == 0 ? 0 : x * f.call->slots[s].strides[f.vector_axis]);
-        k.runs[k.count++] = {packs, last, owner, linear};
+        k.runs[k.count++] = {packs, last, owner, linear, x / lanes};
         k.packs += packs;
     }
     static int packs_of(std::int64_t elements) {

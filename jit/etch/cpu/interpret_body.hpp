@@ -86,7 +86,10 @@ private:
     void place_values() {
         for (int i = 0; i < count(); ++i) {
             const instruction& k = code_[at(i)];
-            if (k.what == code::reduce) accumulators[at(i)] = take(k.at, accumulator_registers);
+            if (k.what == code::reduce)
+                accumulators[at(i)] =
+                    take(k.at, std::max(accumulator_registers,
+                                        ways_of(out.shape, code_, k) * registers_of(k.from)));
             if (k.at != level::point && k.what != code::store && k.what != code::store_add)
                 places[at(i)] = take(k.at, registers_of(k.element));
         }
@@ -129,6 +132,7 @@ private:
         if (k.what == code::reduce) {
             l.operands[1] = accumulators[at(i)];
             l.to_row = k.at == level::row;
+            l.ways = ways_of(out.shape, code_, k);
             l.along = out.shape.kind != body_kind::columns || over(k) == level::row ? 1 : 0;
             l.same = out.shape.kind == body_kind::rows && over(k) == level::row;
             l.numbers = out.reductions;

@@ -14,6 +14,7 @@ struct run {
     int packs, last;
     int owner;            // the row, among those that the block has
     std::int64_t linear;  // index in the row, or in the whole space, of the first element
+    std::int64_t first;   // index along the vectorised axis of the first pack
 };
 struct block {
     run* runs = nullptr;
@@ -49,6 +50,7 @@ struct line {
     int along = 1;                // argmax: whether lanes follow each other
     bool to_row = false;          // reduction: each row has an accumulator
     bool same = false;            // reduction, store_add: all lanes hold one value
+    int ways = 1;                 // reduction: accumulators of a row
     int number = 0, numbers = 0;  // reduction to a scalar: which one, of how many
     std::int64_t word = 0;
 };
@@ -217,7 +219,7 @@ template <class Row, class T> void elementwise_line(const frame& f, const line& 
 
 template <class Row, class T> void begin_line(const frame& f, const line& l, const block& b) {
     auto* r = reinterpret_cast<running_of<Row, T>*>(register_at(f, l.operands[1]));
-    for (int k = 0; k < (l.to_row ? b.packs : 1); ++k) begin<Row, T>(r[k]);
+    for (int k = 0; k < (l.to_row ? b.packs : 1) * l.ways; ++k) begin<Row, T>(r[k]);
 }
 template <class Row, class T> void accumulate_line(const frame& f, const line& l, const block& b) {
     auto* all = reinterpret_cast<running_of<Row, T>*>(register_at(f, l.operands[1]));
@@ -234,6 +236,20 @@ template <class Row, class T> void accumulate_line(const frame& f, const line& l
                 accumulate<Row, false>(all[whole], x.next(), linear, l.along, u.last);
             continue;
         }
+        if (l.ways > 1) {
+            std::int64_t n = f.call->extents[f.vector_axis], group = lanes * ways;
+            std::int64_t in_turn = n / group * ways;
+            running_of<Row, T>* r = all + u.owner * ways;
+            for (int k = 0; k < u.packs; ++k) {
+                std::int64_t pack = u.first + k;
+                running_of<Row, T>& at = r[pack < in_turn ? pack % ways : 0];
+                if (k < whole)
+                    accumulate<Row, true>(at, x.next(), linear, l.along, lanes);
+                else
+                    accumulate<Row, false>(at, x.next(), linear, l.along, u.last);
+            }
+            continue;
+        }
         running_of<Row, T>& at = all[l.to_row ? u.owner : 0];
         running_of<Row, T> r = at;
         for (int k = 0; k < whole; ++k, linear += lanes * l.along)
@@ -245,6 +261,15 @@ template <class Row, class T> void accumulate_line(const frame& f, const line& l
 template <class Row, class T> void end_line(const frame& f, const line& l, const block& b) {
     using R = std::conditional_t<is_argmax<Row>, std::int32_t, T>;
     const auto* r = reinterpret_cast<const running_of<Row, T>*>(register_at(f, l.operands[1]));
+    if constexpr (!is_argmax<Row>) {
+        if (l.ways > 1) {
+            bool one = f.call->extents[f.vector_axis] < ways * lanes;
+            for (int k = 0; k < b.packs; ++k)
+                result<R>(f, l)[k] =
+                    end<Row, T>(one ? r[k * ways] : join_ways<Row, T>(r + k * ways), false);
+            return;
+        }
+    }
     for (int k = 0; k < b.packs; ++k) result<R>(f, l)[k] = end<Row, T>(r[k], f.columns);
 }
 template <class Row, class T> void save_line(const frame& f, const line& l, const block&) {

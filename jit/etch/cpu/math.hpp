@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Functions of packs, under the names that rows of the op table call. float is computed in registers, in part by Eigen's
-// packet math; so is double but for sin, cos, erf and power, which are the C library's, lane by lane. floor_divide and
-// remainder go lane by lane for every dtype.
+// Functions of packs, under the names that rows of the op table call. float is computed in registers, sin and cos by
+// Eigen's packet math; so is double but for sin, cos, erf and power, which are the C library's, lane by lane. floor_divide
+// and remainder go lane by lane for every dtype.
 //
-// Errors in units of the last place, largest over all floats in steps of 100,003 and dense points around 0: float floor
-// and sqrt exact (sqrt as rounded), power 0.5, exp, log and erf 1, sin and cos 1.5, expm1 and log1p 2, tanh 4; double
-// exp, expm1 and log 2, log1p and tanh 4. Without FMA they are up to 1 more. At 0, -0, 1, infinities, nan and
-// beyond overflow values are the C library's. exp and power give denormal results and log takes denormal numbers;
-// a denormal float may be read as 0 by sin, cos, tanh.
+// Largest errors in units of the last place, over all floats, with FMA: floor 0, sqrt and power 0.5, exp 1, log 0.9, erf
+// 1.1, sin and cos 1.5, expm1 and log1p 1.6, tanh 2; without FMA they are up to 1 more. So are those of sin and cos for
+// arguments of any size. double, on samples: exp, expm1 and log 2, log1p and tanh 4, others 1.1. At 0, -0, 1, infinities,
+// nan and beyond overflow values are the C library's. exp and power give denormal results and log takes denormal numbers;
+// a denormal float may be read as 0 by sin and cos.
 #pragma once
 #include <cmath>
 
+#include <etch/cpu/instructions.hpp>
 #include <etch/cpu/pack.hpp>
 
 #include <Eigen/Core>
@@ -42,6 +43,72 @@ template <class T, class F, class... P>
             return result;
         },
         x...);
+}
+/// a b + c, rounded once where the instruction set has that.
+template <class T>
+[[gnu::always_inline]] inline pack<T> multiply_add(pack<T> a, pack<T> b, pack<T> c) {
+    return each<pack<T>>(
+        [](auto x, auto y, auto z) __attribute__((always_inline)) { return multiply_add(x, y, z); },
+        a, b, c);
+}
+template <class T, class... C>
+pack<T> polynomial_from(pack<T> x, pack<T> s, pack<T> c0, T c1, C... others);
+/// c0 + c1 x + c2 x^2 + ... with s = x^2: pairs of terms, so that half as many steps wait for one another.
+template <class T, class... C>
+[[gnu::always_inline]] inline pack<T> polynomial(pack<T> x, pack<T> s, T c0, C... others) {
+    if constexpr (sizeof...(C) == 0)
+        return pack<T>(c0);
+    else
+        return polynomial_from(x, s, pack<T>(c0), T(others)...);
+}
+template <class T, class... C>
+[[gnu::always_inline]] inline pack<T> polynomial_from(pack<T> x, pack<T> s, pack<T> c0, T c1,
+                                                      C... others) {
+    pack<T> first = multiply_add(pack<T>(c1), x, c0);
+    if constexpr (sizeof...(C) == 0)
+        return first;
+    else
+        return multiply_add(polynomial(x, s, T(others)...), s, first);
+}
+/// The bits of a float or double as integers, and back.
+template <class T>
+using bits_of = pack<std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>>;
+template <class To, class From> [[gnu::always_inline]] inline pack<To> same_bits(pack<From> x) {
+    return each<pack<To>>(
+        [](auto v) __attribute__((always_inline)) { return (typename pack<To>::vector)v; }, x);
+}
+template <class I> [[gnu::always_inline]] inline pack<I> mask_bits(pack<I> x, I mask) {
+    return each<pack<I>>(
+        [mask](auto v) __attribute__((always_inline)) { return v & mask; }, x);
+}
+/// x with those bits of y that the mask has.
+[[gnu::always_inline]] inline pack<float> join_bits(pack<float> x, pack<float> y,
+                                                    std::int32_t mask) {
+    return each<pack<float>>(
+        [mask](auto v, auto w) __attribute__((always_inline)) {
+            using V = pack<std::int32_t>::vector;
+            return (pack<float>::vector)((V)v | ((V)w & mask));
+        },
+        x, y);
+}
+template <int by, class I> [[gnu::always_inline]] inline pack<I> shift_left(pack<I> x) {
+    return each<pack<I>>(
+        [](auto v) __attribute__((always_inline)) {
+            return (typename pack<I>::vector)((typename pack<I>::wrapping)v << by);
+        },
+        x);
+}
+/// x in [low, high]; nan stays nan.
+template <class T> [[gnu::always_inline]] inline pack<T> clamp(pack<T> x, T low, T high) {
+    return each<pack<T>>(
+        [](auto v, auto l, auto h)
+            __attribute__((always_inline)) { return lower_of(h, upper_of(l, v)); },
+        x, pack<T>(low), pack<T>(high));
+}
+template <class T> [[gnu::always_inline]] inline pack<T> at_most(pack<T> x, T most) {
+    return each<pack<T>>(
+        [](auto v, auto m) __attribute__((always_inline)) { return lower_of(m, v); }, x,
+        pack<T>(most));
 }
 /// |x| with the sign of `sign`.
 template <class T> [[gnu::always_inline]] inline pack<T> with_sign(pack<T> x, pack<T> sign) {
@@ -75,31 +142,8 @@ template <class T> [[gnu::always_inline]] inline pack<T> floor(pack<T> x) {
 
 /// Rounded correctly.
 template <class T> [[gnu::always_inline]] inline pack<T> sqrt(pack<T> x) {
-#if defined(__SSE2__)
     return detail::each<pack<T>>(
-        [](auto v) __attribute__((always_inline)) {
-            using V = typename pack<T>::vector;
-#if defined(__AVX512F__)
-            if constexpr (std::is_same_v<T, float>)
-                return (V)_mm512_sqrt_ps((__m512)v);
-            else
-                return (V)_mm512_sqrt_pd((__m512d)v);
-#elif defined(__AVX__)
-            if constexpr (std::is_same_v<T, float>)
-                return (V)_mm256_sqrt_ps((__m256)v);
-            else
-                return (V)_mm256_sqrt_pd((__m256d)v);
-#else
-            if constexpr (std::is_same_v<T, float>)
-                return (V)_mm_sqrt_ps((__m128)v);
-            else
-                return (V)_mm_sqrt_pd((__m128d)v);
-#endif
-        },
-        x);
-#else
-    return lanewise(x, [](T s) { return std::sqrt(s); });
-#endif
+        [](auto v) __attribute__((always_inline)) { return detail::square_root(v); }, x);
 }
 
 namespace detail {
@@ -140,29 +184,18 @@ template <class T> [[gnu::always_inline]] inline reduced<T> reduce_exp(pack<T> x
     using P = pack<T>;
     P n, q, r;
     if constexpr (sizeof(T) == 4) {
-        x = select(x > P(T(100)), P(T(100)), select(x < P(T(-120)), P(T(-120)), x));
+        x = clamp(x, T(-120), T(100));
         n = (x * P(1.44269504088896341f) + P(0x1.8p23f)) - P(0x1.8p23f);
         r = (x - n * P(0.693359375f)) - n * P(-2.12194440e-4f);
-        q = P(1.9875691500e-4f) * r + P(1.3981999507e-3f);
-        q = q * r + P(8.3334519073e-3f);
-        q = q * r + P(4.1665795894e-2f);
-        q = q * r + P(1.6666665459e-1f);
-        q = q * r + P(5.0000001201e-1f);
+        q = polynomial(r, r * r, 5.0000001201e-1f, 1.6666665459e-1f, 4.1665795894e-2f,
+                       8.3334519073e-3f, 1.3981999507e-3f, 1.9875691500e-4f);
     } else {
-        x = select(x > P(T(800)), P(T(800)), select(x < P(T(-800)), P(T(-800)), x));
+        x = clamp(x, T(-800), T(800));
         n = (x * P(1.4426950408889634074) + P(0x1.8p52)) - P(0x1.8p52);
         r = (x - n * P(6.93145751953125e-1)) - n * P(1.42860682030941723212e-6);
-        q = P(1.0 / 6227020800) * r + P(1.0 / 479001600);
-        q = q * r + P(1.0 / 39916800);
-        q = q * r + P(1.0 / 3628800);
-        q = q * r + P(1.0 / 362880);
-        q = q * r + P(1.0 / 40320);
-        q = q * r + P(1.0 / 5040);
-        q = q * r + P(1.0 / 720);
-        q = q * r + P(1.0 / 120);
-        q = q * r + P(1.0 / 24);
-        q = q * r + P(1.0 / 6);
-        q = q * r + P(0.5);
+        q = polynomial(r, r * r, 0.5, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040,
+                       1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600,
+                       1.0 / 6227020800);
     }
     return {n, q * (r * r) + r};
 }
@@ -181,21 +214,63 @@ template <class T> [[gnu::always_inline]] inline pack<T> expm1(pack<T> x) {
     return select(abs(x) < P(T(0x1p-60)), x, y);
 }
 
-/// Eigen's, extended to denormal numbers.
+namespace detail {
+/// n log 2 + log(1 + m) for m in [-1/3, 1/3]. N. Juffa's polynomial.
+[[gnu::always_inline]] inline pack<float> join_log(pack<float> n, pack<float> m) {
+    using P = pack<float>;
+    P s = m * m;
+    P r = polynomial(m, s, -0.5f, 0.333331972f, -0.249996200f, 0.200120345f, -0.166846052f,
+                     0.139814854f, -0.121484190f, 0.140869141f, -0.130310059f);
+    return multiply_add(n, P(0.693147182f), multiply_add(r, s, m));
+}
+}  // namespace detail
+
+/// float: x = 2^n (1 + m); double: Eigen's, extended to denormal numbers.
 template <class T> [[gnu::always_inline]] inline pack<T> log(pack<T> x) {
     using P = pack<T>;
     auto tiny = x < P(std::numeric_limits<T>::min());
-    P y = detail::by_eigen<T>(
-        [](const auto& a) __attribute__((always_inline)) { return a.log(); },
-        select(tiny, x * P(T(0x1p54)), x));
-    return y - select(tiny, P(T(54 * 0.693147180559945309417)), P(T(0)));
+    if constexpr (std::is_same_v<T, float>) {
+        using I = pack<std::int32_t>;
+        P scaled = select(tiny, x * P(0x1p23f), x);
+        I at = detail::same_bits<std::int32_t>(scaled);
+        I exponent = detail::mask_bits(at - I(0x3f2aaaab), -0x800000);  // of m + 1 in [2/3, 4/3)
+        P n =
+            detail::multiply_add(convert<float>(exponent), P(0x1p-23f), select(tiny, P(-23), P(0)));
+        P y = detail::join_log(n, detail::same_bits<float>(at - exponent) - P(1));
+        const P infinite(std::numeric_limits<float>::infinity());
+        // Not a positive finite number: inf and nan as they are, 0 to -inf, less to nan.
+        P other = select(x == P(0), -infinite,
+                         select(x < P(0), P(std::numeric_limits<float>::quiet_NaN()), x));
+        return select(x > P(0) && x < infinite, y, other);
+    } else {
+        P y = detail::by_eigen<T>(
+            [](const auto& a) __attribute__((always_inline)) { return a.log(); },
+            select(tiny, x * P(T(0x1p54)), x));
+        return y - select(tiny, P(T(54 * 0.693147180559945309417)), P(T(0)));
+    }
 }
-/// log(u) x / (u - 1) with u = 1 + x rounded (W. Kahan): the error of u cancels.
+/// float: 1 + x = 2^n (1 + m) with m = 2^-n x + (2^-n - 1), in which no bit of x is lost.
+/// double: log(u) x / (u - 1) with u = 1 + x rounded (W. Kahan): the error of u cancels.
 template <class T> [[gnu::always_inline]] inline pack<T> log1p(pack<T> x) {
     using P = pack<T>;
-    P u = P(T(1)) + x, y = log(u);
-    auto plain = y == P(std::numeric_limits<T>::infinity());
-    return select(u == P(T(1)), x, select(plain, y, x * (y / (u - P(T(1))))));
+    P u = P(T(1)) + x;
+    if constexpr (std::is_same_v<T, float>) {
+        using I = pack<std::int32_t>;
+        I exponent = detail::mask_bits(detail::same_bits<std::int32_t>(u) - I(0x3f2aaaab),
+                                       -0x800000);                     // of m + 1 in [2/3, 4/3)
+        P scale = detail::same_bits<float>(I(0x40800000) - exponent);  // 4 / 2^n, never denormal
+        P m = detail::same_bits<float>(detail::same_bits<std::int32_t>(x) - exponent) +
+              detail::multiply_add(scale, P(0.25f), P(-1));
+        P y = detail::join_log(convert<float>(exponent) * P(0x1p-23f), m);
+        const P infinite(std::numeric_limits<float>::infinity());
+        P other = select(x == P(-1), -infinite,
+                         select(x < P(-1), P(std::numeric_limits<float>::quiet_NaN()), x));
+        return select(x > P(-1) && x < infinite && x != P(0), y, other);
+    } else {
+        P y = log(u);
+        auto plain = y == P(std::numeric_limits<T>::infinity());
+        return select(u == P(T(1)), x, select(plain, y, x * (y / (u - P(T(1))))));
+    }
 }
 template <class T> [[gnu::always_inline]] inline pack<T> sin(pack<T> x) {
     if constexpr (std::is_same_v<T, float>)
@@ -211,12 +286,30 @@ template <class T> [[gnu::always_inline]] inline pack<T> cos(pack<T> x) {
     else
         return lanewise(x, [](T s) { return std::cos(s); });
 }
+/// u / (u + 1) with u = (exp(2 |x|) - 1) / 2; double: by expm1(-2 |x|).
 template <class T> [[gnu::always_inline]] inline pack<T> tanh(pack<T> x) {
-    if constexpr (std::is_same_v<T, float>)
-        return detail::by_eigen<T>(
-            [](const auto& a) __attribute__((always_inline)) { return a.tanh(); }, x);
-    pack<T> e = expm1(pack<T>(T(-2)) * abs(x));
-    return detail::with_sign(e / (e + pack<T>(T(2))), x);
+    using P = pack<T>;
+    P t = abs(x);
+    if constexpr (std::is_same_v<T, float>) {
+        t = detail::at_most(t, 10.f);
+        // 2 t = n log 2 + 2 r; n lies in the lowest bits of `shifted`.
+        P magic(0x1.8p23f), shifted = detail::multiply_add(t, P(2.88539008f), magic);
+        P r = detail::multiply_add(magic - shifted, P(0.346573591f), t), s = r * r;
+        P q = detail::polynomial(r, s, 0.99999994f, 0.66666168f, 0.333337635f, 0.133867294f,
+                                 0.0444239825f);
+        q = detail::multiply_add(q, s, r);  // (exp(2 r) - 1) / 2
+        P power = detail::same_bits<float>(
+            detail::shift_left<23>(detail::same_bits<std::int32_t>(shifted)) +
+            pack<std::int32_t>(0x3f800000));
+        P u = detail::multiply_add(power, q, detail::multiply_add(power, P(0.5f), P(-0.5f)));
+        P y = u / (u + P(1));
+        // Also y = u - u y, and near 0 that makes the error of y smaller.
+        y = select(t < P(0.3f), u - u * y, y);
+        return detail::join_bits(y, x, std::numeric_limits<std::int32_t>::min());
+    } else {
+        P e = expm1(P(T(-2)) * t);
+        return detail::with_sign(e / (e + P(T(2))), x);
+    }
 }
 
 /// N. Juffa's single precision form: an odd polynomial below 475 / 512, and 1 - exp(polynomial) above.

@@ -41,6 +41,29 @@ using byte_vector = vector<std::uint8_t, lanes>;
 #if defined(__AVX512F__)
 /// One bit for each of the first n lanes.
 [[gnu::always_inline]] inline unsigned first_bits(int n) { return (1u << n) - 1u; }
+#elif defined(__AVX__)
+/// All bits of each of the first n words of 32 bits, n of any size.
+[[gnu::always_inline]] inline __m256i first_words(int n) {
+    alignas(64) static constexpr std::int32_t masks[16]{-1, -1, -1, -1, -1, -1, -1, -1};
+    int from = n < 0 ? 8 : n > 8 ? 0 : 8 - n;
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(masks + from));
+}
+/// The first n words of 32 bits, n < 8. A masked store takes many times as long.
+[[gnu::always_inline]] inline void store_words(__m256i x, void* to, int n) {
+    auto* at = static_cast<char*>(to);
+    __m128i half = _mm256_castsi256_si128(x);
+    if (n & 4) {
+        std::memcpy(at, &half, 16);
+        at += 16;
+        half = _mm256_extractf128_si256(x, 1);
+    }
+    if (n & 2) {
+        std::memcpy(at, &half, 8);
+        at += 8;
+        half = _mm_unpackhi_epi64(half, half);
+    }
+    if (n & 1) std::memcpy(at, &half, 4);
+}
 #endif
 }  // namespace detail
 
@@ -74,6 +97,18 @@ template <class T> [[gnu::always_inline]] inline pack<T> load(const T* from, int
             x.part[1] = (V)_mm512_maskz_loadu_epi64(static_cast<__mmask8>(m >> 8), from + 8);
         }
         return x;
+#elif defined(__AVX__)
+        using V = typename pack<T>::vector;
+        pack<T> x;
+        if constexpr (pack<T>::parts == 1) {
+            auto* f = reinterpret_cast<const float*>(from);
+            x.part[0] = (V)_mm256_maskload_ps(f, detail::first_words(n));
+        } else {
+            auto* f = reinterpret_cast<const double*>(from);
+            x.part[0] = (V)_mm256_maskload_pd(f, detail::first_words(2 * n));
+            x.part[1] = (V)_mm256_maskload_pd(f + 4, detail::first_words(2 * n - 8));
+        }
+        return x;
 #else
         T t[lanes]{};
         for (int i = 0; i < n; ++i) t[i] = from[i];
@@ -101,6 +136,19 @@ template <class T> [[gnu::always_inline]] inline void store(pack<T> x, T* to, in
         } else {
             _mm512_mask_storeu_epi64(to, static_cast<__mmask8>(m), (__m512i)x.part[0]);
             _mm512_mask_storeu_epi64(to + 8, static_cast<__mmask8>(m >> 8), (__m512i)x.part[1]);
+        }
+        return;
+    }
+#elif defined(__AVX__)
+    if constexpr (!std::is_same_v<T, bool>) {
+        if (n == lanes) return store(x, to);
+        if constexpr (pack<T>::parts == 1) {
+            detail::store_words((__m256i)x.part[0], to, n);
+        } else if (n < 4) {
+            detail::store_words((__m256i)x.part[0], to, 2 * n);
+        } else {
+            std::memcpy(to, &x.part[0], register_bytes);
+            detail::store_words((__m256i)x.part[1], to + 4, 2 * n - 8);
         }
         return;
     }

@@ -70,8 +70,8 @@ template <class T>
     return r;
 }
 
-[[noreturn]] [[gnu::cold]] inline void throw_index(int instruction, std::int64_t index,
-                                                   std::int64_t bound, const part* of) {
+[[noreturn]] [[gnu::cold]] [[gnu::noinline]] inline void
+throw_index(int instruction, std::int64_t index, std::int64_t bound, const part* of) {
     throw index_outside{instruction, index, bound, of};
 }
 /// Indices inside of [0, bound); with `wraps` those in [-bound, 0) count from the end.
@@ -158,6 +158,34 @@ template <class Row, class T>
         if (columns) return r.value;
         return pack<T>(fold_lanes<Row, T>(r));
     }
+}
+
+/// A cheap pass over rows has this many accumulators for each reduction, so that one sum does not wait for the one before
+/// it: the packs of an axis's first groups of so many take them in turn, the others take the first.
+inline constexpr int ways = 4;
+constexpr bool in_ways(const body& b, std::span<const instruction> lines, int pass) {
+    bool reduces = false;
+    int cost = 0;
+    for (const instruction& i : lines) {
+        if (!in_pass(i, pass)) continue;
+        cost += i.what == code::compute ? row_of(i.op).cost : 1;
+        if (i.what == code::reduce && (i.op == op_of<argmax_row>() || !is_row_reduction(i)))
+            return false;
+        reduces = reduces || i.what == code::reduce;
+    }
+    return b.kind == body_kind::rows && reduces && cost <= 10;
+}
+constexpr int ways_of(const body& b, std::span<const instruction> lines, const instruction& i) {
+    bool over_points = is_row_reduction(i) && over(i) == level::point;
+    return over_points && in_ways(b, lines, std::countr_zero(i.passes)) ? ways : 1;
+}
+template <class Row, class T>
+[[gnu::always_inline]] inline running_of<Row, T> join_ways(const running_of<Row, T>* r) {
+    static_assert(ways == 4);
+    running_of<Row, T> joined = r[0];
+    joined.value =
+        Row::combine(Row::combine(r[0].value, r[1].value), Row::combine(r[2].value, r[3].value));
+    return joined;
 }
 
 /// Two words of a task's partial result. `same`: all lanes hold one value.

@@ -9,6 +9,10 @@
 #include <new>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace etch::detail {
 
 class buffer_pool;
@@ -26,14 +30,37 @@ struct alignas(buffer_alignment) buffer {
 
     static buffer* make(std::size_t bytes) {
         bytes = (bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment;
-        void* memory = ::operator new (sizeof(buffer) + bytes, std::align_val_t{buffer_alignment});
-        auto* b = ::new (memory) buffer;
+        auto before = space_before(bytes);
+        void* memory = ::operator new(before + sizeof(buffer) + bytes, alignment_of(bytes));
+#if defined(__linux__)
+        if (bytes >= large) madvise(memory, before + sizeof(buffer) + bytes, MADV_HUGEPAGE);
+#endif
+        auto* b = ::new (static_cast<std::byte*>(memory) + before) buffer;
         b->capacity = bytes;
+        b->before = before;
         return b;
     }
     static void destroy(buffer* b) noexcept {
+        auto alignment = alignment_of(b->capacity);
+        void* memory = reinterpret_cast<std::byte*>(b) - b->before;
         b->~buffer();
-        ::operator delete (b, std::align_val_t{buffer_alignment});
+        ::operator delete(memory, alignment);
+    }
+
+private:
+    std::size_t before = 0;  // bytes of the memory that lie before the header
+
+    /// Large blocks take 2 MB pages: the first touch of as many small ones costs more than the work in them.
+    static constexpr std::size_t page = std::size_t{2} << 20, large = 2 * page;
+    static std::align_val_t alignment_of(std::size_t bytes) {
+        return std::align_val_t{bytes >= large ? page : buffer_alignment};
+    }
+    /// Large blocks begin at different places of their pages, and far from where the first byte of a page is, as other
+    /// allocations begin there: a load waits for a store shortly before it to the same place of another page.
+    static std::size_t space_before(std::size_t bytes) {
+        static std::atomic<std::size_t> made{0};
+        if (bytes < large) return 0;
+        return (32 + made.fetch_add(1, std::memory_order_relaxed) * 9) % 64 * 64;
     }
 };
 

@@ -76,7 +76,7 @@ public:
         frame_.row_packs = 1;
         frame_.columns = false;
         frame_.task = 0;
-        run_ = {1, 1, 0, 0};
+        run_ = {1, 1, 0, 0, 0};
         block_.runs = &run_;
         block_.at = positions_.data();
         block_.count = block_.packs = 1;

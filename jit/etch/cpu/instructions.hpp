@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// Single instructions that the compilers' vector extensions have no operator for, on registers of float and of double:
+// square roots, a b + c rounded once where there is an instruction for it, and the lower or upper one of two numbers, of
+// which the second is the result where either is nan. Where no such instructions are known, plain code does the same.
+#pragma once
+#include <cmath>
+
+#include <etch/cpu/pack.hpp>
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12 warns of its own AVX-512 header
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+
+namespace etch::cpu::detail {
+
+using floats = pack<float>::vector;
+using doubles = pack<double>::vector;
+
+#if defined(__AVX512F__)
+[[gnu::always_inline]] inline floats square_root(floats v) {
+    return (floats)_mm512_sqrt_ps((__m512)v);
+}
+[[gnu::always_inline]] inline doubles square_root(doubles v) {
+    return (doubles)_mm512_sqrt_pd((__m512d)v);
+}
+[[gnu::always_inline]] inline floats lower_of(floats a, floats v) {
+    return (floats)_mm512_min_ps((__m512)a, (__m512)v);
+}
+[[gnu::always_inline]] inline doubles lower_of(doubles a, doubles v) {
+    return (doubles)_mm512_min_pd((__m512d)a, (__m512d)v);
+}
+[[gnu::always_inline]] inline floats upper_of(floats a, floats v) {
+    return (floats)_mm512_max_ps((__m512)a, (__m512)v);
+}
+[[gnu::always_inline]] inline doubles upper_of(doubles a, doubles v) {
+    return (doubles)_mm512_max_pd((__m512d)a, (__m512d)v);
+}
+[[gnu::always_inline]] inline floats multiply_add(floats a, floats b, floats c) {
+    return (floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+[[gnu::always_inline]] inline doubles multiply_add(doubles a, doubles b, doubles c) {
+    return (doubles)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+#elif defined(__AVX__)
+[[gnu::always_inline]] inline floats square_root(floats v) {
+    return (floats)_mm256_sqrt_ps((__m256)v);
+}
+[[gnu::always_inline]] inline doubles square_root(doubles v) {
+    return (doubles)_mm256_sqrt_pd((__m256d)v);
+}
+[[gnu::always_inline]] inline floats lower_of(floats a, floats v) {
+    return (floats)_mm256_min_ps((__m256)a, (__m256)v);
+}
+[[gnu::always_inline]] inline doubles lower_of(doubles a, doubles v) {
+    return (doubles)_mm256_min_pd((__m256d)a, (__m256d)v);
+}
+[[gnu::always_inline]] inline floats upper_of(floats a, floats v) {
+    return (floats)_mm256_max_ps((__m256)a, (__m256)v);
+}
+[[gnu::always_inline]] inline doubles upper_of(doubles a, doubles v) {
+    return (doubles)_mm256_max_pd((__m256d)a, (__m256d)v);
+}
+#elif defined(__SSE2__)
+[[gnu::always_inline]] inline floats square_root(floats v) {
+    return (floats)_mm_sqrt_ps((__m128)v);
+}
+[[gnu::always_inline]] inline doubles square_root(doubles v) {
+    return (doubles)_mm_sqrt_pd((__m128d)v);
+}
+[[gnu::always_inline]] inline floats lower_of(floats a, floats v) {
+    return (floats)_mm_min_ps((__m128)a, (__m128)v);
+}
+[[gnu::always_inline]] inline doubles lower_of(doubles a, doubles v) {
+    return (doubles)_mm_min_pd((__m128d)a, (__m128d)v);
+}
+[[gnu::always_inline]] inline floats upper_of(floats a, floats v) {
+    return (floats)_mm_max_ps((__m128)a, (__m128)v);
+}
+[[gnu::always_inline]] inline doubles upper_of(doubles a, doubles v) {
+    return (doubles)_mm_max_pd((__m128d)a, (__m128d)v);
+}
+#else
+template <class V> [[gnu::always_inline]] inline V square_root(V v) {
+    for (std::size_t i = 0; i < sizeof v / sizeof v[0]; ++i) v[i] = std::sqrt(v[i]);
+    return v;
+}
+template <class V> [[gnu::always_inline]] inline V lower_of(V a, V v) { return a < v ? a : v; }
+template <class V> [[gnu::always_inline]] inline V upper_of(V a, V v) { return a > v ? a : v; }
+#endif
+
+#if defined(__AVX512F__)
+#elif defined(__FMA__)
+[[gnu::always_inline]] inline floats multiply_add(floats a, floats b, floats c) {
+    return (floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+[[gnu::always_inline]] inline doubles multiply_add(doubles a, doubles b, doubles c) {
+    return (doubles)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+#else
+template <class V> [[gnu::always_inline]] inline V multiply_add(V a, V b, V c) { return a * b + c; }
+#endif
+
+}  // namespace etch::cpu::detail
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: MIT
+// The instructions of a kernel body of a constexpr program, expanded over packs as registers by the C++ compiler: by array
+// initialisers, since clang limits folds. cpu/kernel.hpp has the loops around them.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <etch/cpu/kept.hpp>
+#include <etch/cpu/operations.hpp>
+
+namespace etch::cpu {
+
+namespace detail {
+
+template <int i, class T> struct register_of { pack<T> value; };
+/// The numbers first, first + 1, ... in the place of 0, 1, ...
+template <int first, class Numbers> struct numbers_from;
+template <int first, int... i> struct numbers_from<first, std::integer_sequence<int, i...>> {
+    using type = std::integer_sequence<int, (first + i)...>;
+};
+template <int i, class T, bool indexed, int ways> struct accumulator_of {
+    accumulator<T, indexed> running[ways];
+};
+
+}  // namespace detail
+
+/// What body `id` of a program whose arrays are a constant does to one pack.
+template <const auto& program, int id> struct kernel_body {
+    static constexpr body shape = program.bodies[static_cast<std::size_t>(id)];
+    static constexpr int count = shape.instructions.count;
+    static constexpr instruction line(int i) {
+        return program.instructions[static_cast<std::size_t>(shape.instructions.first + i)];
+    }
+    static constexpr std::span<const instruction> lines() {
+        return {program.instructions.data() + shape.instructions.first,
+                static_cast<std::size_t>(count)};
+    }
+    static constexpr int reductions = scalar_reductions(lines());
+    static constexpr auto values = detail::values_kept<count>(lines());
+    static constexpr int vector_axis =
+        shape.kind == body_kind::columns ? shape.outer - 1 : shape.outer + shape.inner - 1;
+
+    template <int i> using element = element_of<line(i).element>;
+    template <int i> using operand_element = element_of<line(i).from>;
+    static constexpr int ways_of(int i) { return detail::ways_of(shape, lines(), line(i)); }
+    static constexpr bool is_argmax(int i) { return line(i).op == op_of<argmax_row>(); }
+
+    template <class Lines> struct registers;
+    template <int... i>
+    struct registers<std::integer_sequence<int, i...>>
+        : detail::register_of<i, element<i>>...,
+          detail::accumulator_of<i, operand_element<i>, is_argmax(i), ways_of(i)>... {};
+    // A list of more than some 500 numbers costs g++ minutes: its lists then are larger than a page of its memory. So
+    // a long body is expanded piece by piece.
+    static constexpr int piece_size = 128, pieces = (count + piece_size - 1) / piece_size;
+    template <int p>
+    using piece = typename detail::numbers_from<
+        p * piece_size, std::make_integer_sequence<
+                            int, (p + 1 < pieces ? piece_size : count - p * piece_size)>>::type;
+    struct all_lines {};
+    template <class F> [[gnu::always_inline]] static void for_pieces(F visit) {
+        for_pieces(visit, std::make_integer_sequence<int, pieces>{});
+    }
+    template <class F, int... p>
+    [[gnu::always_inline]] static void for_pieces(F visit, std::integer_sequence<int, p...>) {
+        int done[] = {0, (visit(piece<p>{}), 0)...};
+        (void)done;
+    }
+    template <class Pieces> struct all_registers;
+    template <int... p>
+    struct all_registers<std::integer_sequence<int, p...>> : registers<piece<p>>... {};
+
+    /// Registers and where the slots point now, in elements.
+    struct frame : all_registers<std::make_integer_sequence<int, pieces>> {
+        const kernel_call* call;
+        std::byte* data[shape.slots +
+                        1];  // copies: what the call holds would be read anew after every store
+        std::int64_t at[shape.slots + 1];
+        std::int64_t linear;  // index in the row, or in the whole space, of the pack's first lane
+        bool stream;          // whether the stores of the row at hand go past the caches
+        std::byte *kept_values, *kept;  // what a later pass reads back; and of the pack at hand
+    };
+    template <int i> [[gnu::always_inline]] static auto& value(frame& f) {
+        return static_cast<detail::register_of<i, element<i>>&>(f).value;
+    }
+    template <int i> [[gnu::always_inline]] static auto* running(frame& f) {
+        using accumulator = detail::accumulator_of<i, operand_element<i>, is_argmax(i), ways_of(i)>;
+        return static_cast<accumulator&>(f).running;
+    }
+
+    // ---- memory -------------------------------------------------------------------------------------------------
+    template <int i> [[gnu::always_inline]] static std::int64_t vector_stride(const frame& f) {
+        if constexpr (vector_axis < 0 || line(i).stride == 0)
+            return 0;
+        else if constexpr (line(i).stride == 1)
+            return 1;
+        else
+            return f.call->slots[line(i).slot].strides[vector_axis];
+    }
+    template <int i>
+    [[gnu::always_inline]] static element<i>* address(const frame& f, std::int64_t x) {
+        return reinterpret_cast<element<i>*>(f.data[line(i).slot]) + f.at[line(i).slot] +
+               x * vector_stride<i>(f);
+    }
+
+    static constexpr bool streams(int i) {
+        return line(i).what == code::store && line(i).stride == 1 && line(i).at == level::point &&
+               line(i).element != dtype::boolean && shape.kind != body_kind::columns;
+    }
+    /// Whether the stores from element x on are aligned, if they are to go past the caches.
+    template <int... i>
+    [[gnu::always_inline]] static void choose_stores(frame& f, [[maybe_unused]] std::int64_t x,
+                                                     std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 if constexpr (streams(i)) {
+                                     auto at = reinterpret_cast<std::uintptr_t>(address<i>(f, x));
+                                     f.stream = f.stream && at % register_bytes == 0;
+                                 }
+                             }(),
+                             0)...};
+        (void)done;
+    }
+    [[gnu::always_inline]] static void choose_stores(frame& f, std::int64_t x) {
+        f.stream = f.call->stream;
+        if (f.stream) for_pieces([&](auto lines_of_piece) { choose_stores(f, x, lines_of_piece); });
+    }
+
+    template <int i, bool whole>
+    [[gnu::always_inline]] static void execute(frame& f, std::int64_t x, [[maybe_unused]] int n) {
+        constexpr instruction k = line(i);
+        using T = element<i>;
+        if constexpr (k.what == code::load) {
+            if constexpr (k.stride == 0)
+                value<i>(f) = pack<T>(*address<i>(f, x));
+            else if constexpr (k.stride == 1)
+                value<i>(f) = whole ? load(static_cast<const T*>(address<i>(f, x)))
+                                    : load(static_cast<const T*>(address<i>(f, x)), n);
+            else
+                value<i>(f) =
+                    load_strided(static_cast<const T*>(address<i>(f, x)), vector_stride<i>(f), n);
+        } else if constexpr (k.what == code::gather) {
+            const auto& index = value<k.operands[0]>(f);
+            value<i>(f) = detail::gather_lanes(static_cast<const T*>(address<i>(f, x)), index,
+                                               f.call->slots[k.slot].step, vector_stride<i>(f), n);
+        } else if constexpr (k.what == code::index) {
+            std::int64_t stride = vector_stride<i>(f);
+            value<i>(f) = iota(static_cast<T>(f.at[k.slot] + x * stride), static_cast<T>(stride));
+        } else if constexpr (k.what == code::random) {
+            auto key = static_cast<std::uint64_t>(value<k.operands[0]>(f).get(0));
+            auto step = static_cast<std::uint64_t>(value<k.operands[1]>(f).get(0));
+            std::int64_t stride = vector_stride<i>(f), first = f.at[k.slot] + x * stride;
+            constexpr auto ordinal = static_cast<std::uint32_t>(k.word);
+            value<i>(f) = detail::random_lanes<T>(key, step, ordinal, first, stride);
+        } else if constexpr (k.what == code::number) {
+            value<i>(f) = pack<T>(detail::from_word<T>(k.word));
+        } else if constexpr (k.what == code::size) {
+            value<i>(f) = pack<T>(static_cast<T>(f.at[k.slot]));
+        } else if constexpr (k.what == code::compute) {
+            compute<i>(f, n);
+        } else if constexpr (k.what == code::store) {
+            if constexpr (k.stride == 0)
+                *address<i>(f, x) = value<k.operands[0]>(f).get(0);
+            else if constexpr (k.stride == 1) {
+                if constexpr (whole) {
+                    if (streams(i) && f.stream)
+                        store_stream(value<k.operands[0]>(f), address<i>(f, x));
+                    else
+                        store(value<k.operands[0]>(f), address<i>(f, x));
+                } else
+                    store(value<k.operands[0]>(f), address<i>(f, x), n);
+            } else {
+                store_strided(value<k.operands[0]>(f), address<i>(f, x), vector_stride<i>(f), n);
+            }
+        } else if constexpr (k.what == code::store_add) {
+            detail::add_lanes(address<i>(f, x), value<k.operands[1]>(f), value<k.operands[0]>(f),
+                              f.call->slots[k.slot].step, vector_stride<i>(f), n);
+        } else {
+            accumulate<i, whole>(f, x, n);
+        }
+    }
+
+    static constexpr int kept_bytes = values.kept * 2 * register_bytes;  // a pack
+    template <int i> [[gnu::always_inline]] static std::byte* kept_place(frame& f) {
+        return f.kept + values.place[values.at(i)] * 2 * register_bytes;
+    }
+    template <int i, int p, bool whole>
+    [[gnu::always_inline]] static void execute_in(frame& f, std::int64_t x, int n) {
+        if constexpr (values.restores(i, p)) {
+            std::memcpy(&value<i>(f), kept_place<i>(f), sizeof value<i>(f));
+        } else {
+            execute<i, whole>(f, x, n);
+            if constexpr (values.keeps(i, p))
+                std::memcpy(kept_place<i>(f), &value<i>(f), sizeof value<i>(f));
+        }
+    }
+    /// Packs that a pass visits.
+    static std::int64_t packs_of_row(const kernel_call& call) {
+        std::int64_t n = 1;
+        for (int a = shape.outer; a < shape.outer + shape.inner; ++a)
+            n *= a == vector_axis ? (call.extents[a] + lanes - 1) / lanes : call.extents[a];
+        return n;
+    }
+
+    template <int i> [[gnu::always_inline]] static void compute(frame& f, [[maybe_unused]] int n) {
+        constexpr instruction k = line(i);
+        using row = row_type<k.op>;
+        if constexpr (k.op == op_of<cast_row>()) {
+            value<i>(f) = convert<element<i>>(value<k.operands[0]>(f));
+        } else if constexpr (k.op == op_of<checked_index_row>()) {
+            value<i>(f) = detail::check_index(value<k.operands[0]>(f), value<k.operands[1]>(f),
+                                              k.word != 0, n, i, f.call->of);
+        } else if constexpr (k.operands[1] < 0) {
+            value<i>(f) = row::cpu(value<k.operands[0]>(f));
+        } else if constexpr (k.operands[2] < 0) {
+            value<i>(f) = row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f));
+        } else {
+            value<i>(f) =
+                row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f), value<k.operands[2]>(f));
+        }
+    }
+
+    // ---- reductions -----------------------------------------------------------------------------------------------
+    template <int i> [[gnu::always_inline]] static void begin_reduction(frame& f) {
+        using row = row_type<line(i).op>;
+        for (int w = 0; w < ways_of(i); ++w)
+            detail::begin<row, operand_element<i>>(running<i>(f)[w]);
+    }
+    template <int i, bool whole>
+    [[gnu::always_inline]] static void accumulate(frame& f, [[maybe_unused]] std::int64_t x,
+                                                  [[maybe_unused]] int n) {
+        constexpr instruction k = line(i);
+        constexpr bool along = shape.kind != body_kind::columns || detail::over(k) == level::row;
+        detail::accumulate<row_type<k.op>, whole>(*running<i>(f), value<k.operands[0]>(f), f.linear,
+                                                  along ? 1 : 0, n);
+    }
+    /// The value of a row's reduction, once the row was visited.
+    template <int i> [[gnu::always_inline]] static void end_reduction(frame& f) {
+        using row = row_type<line(i).op>;
+        using T = operand_element<i>;
+        if constexpr (ways_of(i) == 1)
+            value<i>(f) = detail::end<row, T>(*running<i>(f), shape.kind == body_kind::columns);
+        else if (f.call->extents[vector_axis] < detail::ways * lanes)
+            value<i>(f) = detail::end<row, T>(*running<i>(f), false);
+        else
+            value<i>(f) = detail::end<row, T>(detail::join_ways<row, T>(running<i>(f)), false);
+    }
+    template <int i> static std::int64_t* partial(frame& f, std::int64_t task) {
+        return f.call->partials + 2 * (task * reductions + scalar_reduction_number(lines(), i));
+    }
+    template <int i> static void save_partial(frame& f, std::int64_t task) {
+        constexpr bool same = shape.kind == body_kind::rows && detail::over(line(i)) == level::row;
+        detail::save_partial<row_type<line(i).op>, operand_element<i>>(*running<i>(f), same,
+                                                                       partial<i>(f, task));
+    }
+    template <int i> static void join_partials(frame& f, std::int64_t tasks) {
+        value<i>(f) = detail::join_partials<row_type<line(i).op>, operand_element<i>>(
+            partial<i>(f, 0), 2 * reductions, tasks);
+    }
+
+    // ---- groups of instructions ---------------------------------------------------------------------------------
+    template <int... i>
+    [[gnu::always_inline]] static void do_before(frame& f, std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&] {
+                                 if constexpr (detail::is_before(line(i)))
+                                     execute<i, true>(f, 0, lanes);
+                             }(),
+                             0)...};
+        (void)done;
+    }
+    template <int p, bool whole, int... i>
+    [[gnu::always_inline]] static void do_points(frame& f, std::int64_t x, int n,
+                                                 std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 if constexpr (values.computes(i, p))
+                                     execute_in<i, p, whole>(f, x, n);
+                             }(),
+                             0)...};
+        (void)done;
+    }
+    template <int p, bool whole, int... i>
+    [[gnu::always_inline]] static void do_rows(frame& f, std::int64_t x, int n,
+                                               std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 if constexpr (detail::in_row_stage(line(i), p)) {
+                                     if constexpr (detail::is_row_reduction(line(i)))
+                                         end_reduction<i>(f);
+                                     else
+                                         execute<i, whole>(f, x, n);
+                                 }
+                             }(),
+                             0)...};
+        (void)done;
+    }
+    template <int p, int... i>
+    [[gnu::always_inline]] static void begin_rows(frame& f, std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 if constexpr (detail::is_row_reduction(line(i)) &&
+                                               detail::in_pass(line(i), p))
+                                     begin_reduction<i>(f);
+                             }(),
+                             0)...};
+        (void)done;
+    }
+
+    /// The next accumulator becomes the first.
+    template <int p, int... i>
+    [[gnu::always_inline]] static void rotate_ways(frame& f, std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 if constexpr (ways_of(i) > 1 && detail::in_pass(line(i), p)) {
+                                     auto* r = running<i>(f);
+                                     auto first = r[0];
+                                     for (int w = 1; w < ways_of(i); ++w) r[w - 1] = r[w];
+                                     r[ways_of(i) - 1] = first;
+                                 }
+                             }(),
+                             0)...};
+        (void)done;
+    }
+
+    [[gnu::always_inline]] static void open(frame& f, const kernel_call& call) {
+        f.call = &call;
+        for (int s = 0; s < shape.slots; ++s) f.data[s] = call.slots[s].data;
+    }
+
+    template <int p, bool whole>
+    [[gnu::always_inline]] static void do_points(frame& f, std::int64_t x, int n, all_lines) {
+        for_pieces([&](auto lines_of_piece) __attribute__((always_inline)) {
+            do_points<p, whole>(f, x, n, lines_of_piece);
+        });
+        if constexpr (values.kept > 0) f.kept += kept_bytes;
+    }
+    template <int p, bool whole>
+    [[gnu::always_inline]] static void do_rows(frame& f, std::int64_t x, int n, all_lines) {
+        for_pieces([&](auto lines_of_piece) __attribute__((always_inline)) {
+            do_rows<p, whole>(f, x, n, lines_of_piece);
+        });
+    }
+    template <int p> [[gnu::always_inline]] static void begin_rows(frame& f, all_lines) {
+        for_pieces([&](auto lines_of_piece)
+                       __attribute__((always_inline)) { begin_rows<p>(f, lines_of_piece); });
+    }
+
+    template <int p> [[gnu::always_inline]] static void rotate_ways(frame& f, all_lines) {
+        for_pieces([&](auto lines_of_piece)
+                       __attribute__((always_inline)) { rotate_ways<p>(f, lines_of_piece); });
+    }
+};
+
+}  // namespace etch::cpu
