@@ -2,7 +2,6 @@
 // The CUDA executor against the CPU back end: call by call, plain, recorded and replayed, with new sizes and new
 // parameters, in plain order and in the exact sequence of the library's calls. Without a GPU the device is one of the host
 // (see host_device.hpp).
-// also: sanitize
 #include "catch.hpp"
 
 #include <etch/language.hpp>
