@@ -591,8 +591,13 @@ private:
         item a = any_floating(1), b = any_floating();
         if (!options.scans || a.x.rank() == 0 || b.x.element() != a.x.element()) return;
         expr first = slice(a.x, {0}), captured = tanh(mean(b.x));
-        int kind = dice_.below(3);
+        expr column = a.x;  // of the last axis' extent, and a square matrix of it
+        while (column.rank() > 1) column = mean(column, 0);
+        expr matrix = tanh(expand_dims(column, 1) * expand_dims(column, 0));
+        int kind = dice_.below(a.x.rank() == 1 ? 3 : 5);
         auto step = [&](expr x, expr c) {
+            if (kind == 3) return tanh(matmul(x, matrix) + captured * c);
+            if (kind == 4) return tanh(matmul(0.5 * c, matrix) + matmul(sin(x), matrix));
             if (kind == 0) return tanh(x + captured * c);
             if (kind == 1) return 0.5 * c + sin(x);
             return c * sigmoid(x) + 0.25 * x;

@@ -94,4 +94,18 @@ inline std::size_t offset_of(const numbers& shape, const numbers& at) {
     return static_cast<std::size_t>(offset);
 }
 
+/// The largest difference, relative to 1 + the expected number; integers must be equal. Infinite where nan or inf differ.
+inline double difference(const tensor& a, const tensor& expected) {
+    if (a.element != expected.element || a.shape != expected.shape) return HUGE_VAL;
+    if (!a.floating()) return a.integral == expected.integral ? 0 : HUGE_VAL;
+    double most = 0;
+    for (std::size_t i = 0; i < a.count(); ++i) {
+        double x = a.real[i], y = expected.real[i];
+        if (x == y || (std::isnan(x) && std::isnan(y))) continue;
+        double d = std::fabs(x - y) / (1 + std::fabs(y));
+        most = std::max(most, std::isnan(d) ? HUGE_VAL : d);
+    }
+    return most;
+}
+
 }  // namespace reference

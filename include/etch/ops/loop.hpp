@@ -74,6 +74,34 @@ constexpr std::vector<int> captured_values(const graph& g, int loop, std::span<c
     return found;
 }
 
+constexpr op_class kind_of(op_id op);  // in ops/table.hpp, which knows all rows
+
+/// What the body computes at some cost, through a product, a reduction or the like: a derivative rather reads it from a
+/// stack than computes it again. Stacks that nothing reads are dropped with other dead code.
+constexpr std::vector<int> costly_values(const graph& g, int loop, std::span<const int> body) {
+    std::vector<int> todo(body.begin(), body.end()), costly;
+    std::vector<char> live(g.values.size(), 0), cost(g.values.size(), 0);
+    while (!todo.empty()) {
+        int v = todo.back();
+        todo.pop_back();
+        const node& n = g.node_of(v);
+        if (live[static_cast<std::size_t>(v)] || n.loop != loop) continue;
+        live[static_cast<std::size_t>(v)] = 1;
+        for (int u : g.operands(n)) todo.push_back(u);
+    }
+    for (int v = 0; v < static_cast<int>(g.values.size()); ++v) {
+        if (!live[static_cast<std::size_t>(v)]) continue;
+        const node& n = g.node_of(v);
+        op_class kind = kind_of(n.op);
+        bool is_costly = kind == op_class::opaque || kind == op_class::reduction;
+        for (int u : g.operands(n)) is_costly = is_costly || cost[static_cast<std::size_t>(u)];
+        cost[static_cast<std::size_t>(v)] = is_costly;
+        if (is_costly && kind != op_class::view && g.type_of(v).rank < max_rank)
+            costly.push_back(v);
+    }
+    return costly;
+}
+
 /// Appends a scan whose body is written already. `slices` and `carries` are placeholders of the loop.
 constexpr expr make_scan(graph& g, int loop, bool reverse, extent steps,
                          std::span<const int> sequences, std::span<const int> first,
@@ -147,9 +175,12 @@ constexpr scan_result scan(Step step, const operand& sequence, const operand& fi
                       << ' ' << shape_text(g, c0.of()));
         return {detail::poison(&g), detail::poison(&g)};
     }
-    // The values before each step are stacked too: the derivative reads them, and where none does they are dropped.
     int sequences[] = {xs.id}, firsts[] = {c0.id}, slices[] = {x.id}, carries[] = {c.id},
-        nexts[] = {next.id}, stacked[] = {next.id, c.id};
+        nexts[] = {next.id};
+    // The values before each step and in it are stacked for the derivative; where none reads them they are dropped.
+    std::vector<int> stacked{next.id, c.id};
+    for (int v : detail::costly_values(g, loop, nexts))
+        if (v != next.id) stacked.push_back(v);
     expr r =
         detail::make_scan(g, loop, false, t[0], sequences, firsts, slices, carries, nexts, stacked);
     if (!r.valid()) return {r, r};

@@ -104,6 +104,7 @@ constexpr op_id op_of_extent() { return op_of<extent_value_row>(); }
 
 constexpr const op_row& row_of(op_id op) { return op_table[op]; }
 constexpr const op_row& row_of(const node& n) { return op_table[n.op]; }
+constexpr op_class detail::kind_of(op_id op) { return op_table[op].kind; }
 
 namespace detail {
 constexpr expr append(graph& g, op_id op, std::span<const int> operands,

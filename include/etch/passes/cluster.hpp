@@ -25,8 +25,8 @@ struct clustering : live_region {
     std::vector<cluster> clusters;
 
     constexpr clustering(graph& graph_in, int loop, std::span<const int> roots,
-                         std::span<const int> updates)
-        : live_region(graph_in, loop, roots, updates),
+                         std::span<const int> updates, const live_region* around)
+        : live_region(graph_in, loop, roots, updates, around),
           cluster_of(g.values.size(), -1),
           maps(g.values.size(), axis_list{}) {}
 

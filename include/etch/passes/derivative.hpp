@@ -136,8 +136,8 @@ constexpr std::vector<summand> recomputed_derivative(graph& g, int v, int dy,
 }
 
 /// The reverse scan: it walks the steps backwards, carries the carries' cotangents and the sums of the captured values'
-/// ones, and stacks those of the slices. Its body is the body's derivative; the values before each step were stacked by
-/// the forward scan.
+/// ones, and stacks those of the slices. Its body is the body's derivative; the values before each step, and what the
+/// step computed at some cost, were stacked by the forward scan.
 constexpr std::vector<int> scan_derivative(graph& g, int at, std::span<const int> dys) {
     const node n = g.nodes[static_cast<std::size_t>(at)];
     const words attributes(g.attributes(n).begin(), g.attributes(n).end());
@@ -202,6 +202,20 @@ constexpr std::vector<int> scan_derivative(graph& g, int at, std::span<const int
         xs.push_back(operands[k]);
     // A value that is stacked and a placeholder at once (the carries before a step) has its cotangent as it is.
     auto d = propagate(g, ys, cotangents, xs, {.loop = loop});
+    std::vector<replacement> from_stacks;
+    for (int s = 0; s < l.stacks(); ++s) {
+        expr v{&g, l.stacked(s)};
+        if (g.node_of(v.id).op == op_of<placeholder_row>()) continue;
+        from_stacks.push_back({v, placeholder(g, v.of(), loop)});
+        add_sequence(n.results.first + l.carries() + s, from_stacks.back().fresh.id);
+    }
+    expr_list found;
+    for (int v : d)
+        if (v >= 0) found.push_back({&g, v});
+    found = substitute(found, from_stacks);
+    std::size_t replaced = 0;
+    for (int& v : d)
+        if (v >= 0) v = found[replaced++].id;
     for (int c = 0; c < l.carries(); ++c) {
         if (dcarry[static_cast<std::size_t>(c)] < 0) continue;
         int v = d[static_cast<std::size_t>(l.sequences() + c)];
@@ -223,6 +237,7 @@ constexpr std::vector<int> scan_derivative(graph& g, int at, std::span<const int
             sliced.push_back(s);
         }
     stacked.insert(stacked.end(), carries.begin(), carries.end());  // for the next derivative
+    for (int v : costly_values(g, loop, next)) stacked.push_back(v);
     if (carries.empty()) return result;
     expr r = make_scan(g, loop, !l.reverse(), l.steps(), sequences, first, slices, carries, next,
                        stacked);

@@ -21,8 +21,8 @@ struct fusion : clustering {
     std::vector<int> pass_of;  // reductions of the own stage that must have been made before
 
     constexpr fusion(graph& graph_in, int loop, std::span<const int> roots,
-                     std::span<const int> updates)
-        : clustering(graph_in, loop, roots, updates),
+                     std::span<const int> updates, const live_region* around = nullptr)
+        : clustering(graph_in, loop, roots, updates, around),
           stored(g.values.size(), 0),
           final(g.values.size(), 0),
           stage_of(g.values.size(), 0),

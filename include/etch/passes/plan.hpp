@@ -5,6 +5,7 @@
 #pragma once
 #include <etch/passes/check.hpp>
 #include <etch/passes/figures.hpp>
+#include <etch/passes/hoist.hpp>
 #include <etch/passes/memory.hpp>
 #include <etch/passes/schedule.hpp>
 #include <etch/passes/simplify.hpp>
@@ -33,14 +34,12 @@ constexpr void reserve(program& p) {
 }
 }  // namespace detail
 
-/// graph -> program. The derivatives were appended while the model was written; here the graph is simplified, its
-/// values grouped into kernels, the kernels ordered, and their results placed.
-constexpr program make_program(const graph& model, plan_options options = {}) {
-    graph g;
-    simplify(model, g, options.simplify);
+namespace detail {
+/// A simplified graph as a program: its values are grouped into kernels, the kernels ordered, their results placed.
+constexpr program lower(graph& g, plan_options options) {
     program p;
-    if (std::is_constant_evaluated()) detail::reserve(p);
-    detail::scheduler(g, p).run();
+    if (std::is_constant_evaluated()) reserve(p);
+    scheduler(g, p).run();
     p.polynomials = g.polynomials;
     p.dims = g.dims;
     p.files = g.files;
@@ -51,8 +50,20 @@ constexpr program make_program(const graph& model, plan_options options = {}) {
             {s.name, g.type_of(s.value), s.initial, s.update >= 0 && s.update != s.value});
     for (const auto& c : g.conditions) p.conditions.push_back({c.size, c.minimum, c.sentence});
     // A parameter's storage knows it by its number.
-    detail::memory_planner(p, options.memory).run();
+    memory_planner(p, options.memory).run();
     return p;
+}
+}  // namespace detail
+
+/// graph -> program. The derivatives were appended while the model was written; here the graph is simplified, products
+/// that need not wait leave their loops, and what is left becomes kernels.
+constexpr program make_program(const graph& model, plan_options options = {}) {
+    graph g;
+    simplify(model, g, options.simplify);
+    if (!hoist(g)) return detail::lower(g, options);
+    graph hoisted;
+    simplify(g, hoisted, options.simplify);
+    return detail::lower(hoisted, options);
 }
 
 namespace detail {

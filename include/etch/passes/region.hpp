@@ -13,9 +13,14 @@ struct live_region {
     std::vector<char> solid;  // views that must lie in memory
     std::vector<int> uses;
 
+    /// `around` is the region of the loop around this one: its solid views are values here.
     constexpr live_region(graph& graph_in, int loop, std::span<const int> roots,
-                          std::span<const int> updates)
-        : g(graph_in), region(loop), solid(g.values.size(), 0), uses(g.values.size(), 0) {
+                          std::span<const int> updates, const live_region* around = nullptr)
+        : g(graph_in), region(loop), uses(g.values.size(), 0) {
+        if (around)
+            solid = around->solid;
+        else
+            solid.assign(g.values.size(), 0);
         find_live(roots, updates);
         mark_solid(roots, updates);
     }
@@ -30,9 +35,7 @@ struct live_region {
                (k == op_class::elementwise || k == op_class::reduction || k == op_class::gather ||
                 k == op_class::counter || (k == op_class::view && solid[at_index(v)]));
     }
-    constexpr bool is_view(int v) const {
-        return kind(v) == op_class::view && !(own(v) && solid[at_index(v)]);
-    }
+    constexpr bool is_view(int v) const { return kind(v) == op_class::view && !solid[at_index(v)]; }
     constexpr bool opaque(int v) const { return own(v) && kind(v) == op_class::opaque; }
 
     /// What a view shows: the value behind it, and where.
@@ -102,19 +105,25 @@ struct live_region {
         for (int v : updates) mark(v);
         for (int i : order) {
             const node& n = node_at(i);
-            if (n.op == op_of<reshape_row>()) mark(g.operands(n)[0]);
+            mark_plain_operands(n, mark);
             if (n.op == op_of<scan_row>()) {  // what the body captures, it reads through the view
                 loop_view l{g.attributes(n)};
                 for (int k = 0; k < l.sequences() + l.carries(); ++k)
                     mark(g.operands(n)[at_index(k)]);
+                for (const node& inner : g.nodes)
+                    if (inside(g, inner.loop, l.loop())) mark_plain_operands(inner, mark);
             }
-            if (n.op == op_of<dot_row>())
-                for (int u : g.operands(n))
-                    if (!matrix_view(u)) mark(u);
-            if (row_of(n).kind == op_class::gather) {  // an extent is a number, and lies nowhere
-                int table = g.operands(n)[0];
-                if (g.node_of(base(table)).op == op_of<extent_value_row>()) mark(table);
-            }
+        }
+    }
+    /// The operands of which a node reads nothing but rows of plain memory.
+    template <class Mark> constexpr void mark_plain_operands(const node& n, Mark mark) const {
+        if (n.op == op_of<reshape_row>()) mark(g.operands(n)[0]);
+        if (n.op == op_of<dot_row>())
+            for (int u : g.operands(n))
+                if (!matrix_view(u)) mark(u);
+        if (row_of(n).kind == op_class::gather) {  // an extent is a number, and lies nowhere
+            int table = g.operands(n)[0];
+            if (g.node_of(base(table)).op == op_of<extent_value_row>()) mark(table);
         }
     }
     /// Whether a product can read the view as it is: the last two axes in either order, the batch in row-major order

@@ -19,7 +19,7 @@ struct region_storages {
                               int loop, std::span<const int> roots, std::span<const int> updates)
         : g(graph_in),
           out(program_out),
-          f(graph_in, loop, roots, updates),
+          f(graph_in, loop, roots, updates, around ? &around->f : nullptr),
           parent(around),
           storage_of(graph_in.values.size(), -1),
           line_of(graph_in.values.size(), -1) {}
