@@ -188,3 +188,30 @@ TEST_CASE("loops in loops") {
         g.output("by_x", grad(sum(square(r.all)), x));
     });
 }
+
+TEST_CASE("an LSTM: two carried values, one product a step each way") {
+    auto o = check(
+        [](graph& g) {
+            dim T = g.dim("T"), B = g.dim("B");
+            auto x = g.input<double>("x", {T, B, 3}), w = g.input<double>("w", {3, 8}),
+                 u = g.input<double>("u", {2, 8}), b = g.input<double>("b", {8}),
+                 h0 = g.input<double>("h0", {B, 2}), c0 = g.input<double>("c0", {B, 2});
+            auto r = etch::scan(
+                [&](const expr_list& s, const expr_list& k) {
+                    expr z = matmul(s[0], w) + matmul(k[0], u) + b;
+                    auto gate = [&](int i) {
+                        return slice(z, {etch::all, range(2 * i, 2 * i + 2)});
+                    };
+                    expr c = sigmoid(gate(0)) * k[1] + sigmoid(gate(1)) * tanh(gate(2));
+                    return expr_list{sigmoid(gate(3)) * tanh(c), c};
+                },
+                {x}, {h0, c0});
+            g.output("h", r.all[0]);
+            g.output("c", r.last[1]);
+            for (expr d : grad(sum(sin(r.all[0])) + sum(r.last[1]), {w, u, b, x, h0, c0}))
+                g.output(name("d", static_cast<int>(g.outputs.size())), d);
+        },
+        {4, 2});
+    CHECK(o.after.in_loops == 2);
+    CHECK(o.after.outside == 4);
+}

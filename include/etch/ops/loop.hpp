@@ -5,6 +5,8 @@
 // Attributes: {loop, reverse, steps, sequences, carries, stacks, captured}, the placeholders of the sequences' slices
 // and of the carries, then the body's values: next carries and what is stacked.
 #pragma once
+#include <algorithm>
+
 #include <etch/ops/random.hpp>
 
 namespace etch {
@@ -138,11 +140,75 @@ constexpr expr make_scan(graph& g, int loop, bool reverse, extent steps,
     return {&g, g.append(op_of<scan_row>(), operands, a, results,
                          g.loop_parents[static_cast<std::size_t>(loop)])};
 }
+/// scan for lists. The first result of the node, or -1 after a mistake; its results are the last carried values, then
+/// the stacks of the carried values after each step.
+template <class Step>
+constexpr int scan_lists(graph& g, Step step, const expr_list& xs, const expr_list& firsts) {
+    if (xs.empty() || firsts.empty()) {
+        g.fail(text{} << "scan: takes at least one sequence and one carried value");
+        return -1;
+    }
+    for (const expr_list* list : {&xs, &firsts})
+        for (expr e : *list)
+            if (!tensor(e, "scan", &g).valid()) return -1;
+    int outer = g.open_loop, loop = static_cast<int>(g.loop_parents.size());
+    g.loop_parents.push_back(outer);
+    expr_list slices, carried;
+    for (expr x : xs) {
+        type t = x.of(), s{t.element, 0, {}};
+        if (t.rank == 0) {
+            g.fail(text{} << "scan: the sequence has rank 0");
+            return -1;
+        }
+        if (!(t[0] == xs[0].of()[0])) {
+            g.fail(text{} << "scan: sequences " << shape_text(g, xs[0].of()) << " and "
+                          << shape_text(g, t) << " have different numbers of steps");
+            return -1;
+        }
+        for (int i = 1; i < t.rank; ++i) s.push(t[i]);
+        slices.push_back(placeholder(g, s, loop));
+    }
+    for (expr c : firsts) carried.push_back(placeholder(g, c.of(), loop));
+    g.open_loop = loop;
+    expr_list results = step(slices, carried);
+    g.open_loop = outer;
+    if (results.size() != firsts.size()) {
+        g.fail(text{} << "scan: the step gives " << results.size() << " values for "
+                      << firsts.size() << " carried ones");
+        return -1;
+    }
+    auto ids = [](const expr_list& list) {
+        std::vector<int> v;
+        for (expr e : list) v.push_back(e.id);
+        return v;
+    };
+    for (std::size_t i = 0; i < firsts.size(); ++i) {
+        expr next = results[i], c = firsts[i];
+        if (!tensor(next, "scan", &g).valid()) return -1;
+        if (next.of() == c.of()) continue;
+        g.fail(text{} << "scan: the step gives " << name_of(next.element()) << ' '
+                      << shape_text(g, next.of()) << " for a carried " << name_of(c.element())
+                      << ' ' << shape_text(g, c.of()));
+        return -1;
+    }
+    // The values before each step and in it are stacked for the derivative; where none reads them they are dropped.
+    std::vector<int> next = ids(results), carries = ids(carried), stacked = next;
+    stacked.insert(stacked.end(), carries.begin(), carries.end());
+    for (int v : costly_values(g, loop, next))
+        if (std::find(next.begin(), next.end(), v) == next.end()) stacked.push_back(v);
+    return make_scan(g, loop, false, xs[0].of()[0], ids(xs), ids(firsts), ids(slices), carries,
+                     next, stacked)
+        .id;
+}
 }  // namespace detail
 
 /// What scan gives: the carried value after the last step, and its values after each step along a new first axis.
 struct scan_result {
     expr last, all;
+};
+/// The same of several carried values, in their order.
+struct scan_results {
+    expr_list last, all;
 };
 
 /// carried = step(slice, carried) over the first axis of `sequence`: {T, A...} and {B...} -> {B...}, {T, B...}. The
@@ -155,36 +221,27 @@ constexpr scan_result scan(Step step, const operand& sequence, const operand& fi
          c0 = detail::tensor(first, "scan", sequence.g);
     graph& g = *xs.g;
     if (!xs.valid() || !c0.valid()) return {detail::poison(&g), detail::poison(&g)};
-    type t = xs.of();
-    if (t.rank == 0) {
-        g.fail(text{} << "scan: the sequence has rank 0");
-        return {detail::poison(&g), detail::poison(&g)};
+    int r = detail::scan_lists(g,
+                               [&](const expr_list& slices, const expr_list& carried) {
+                                   return expr_list{step(slices[0], carried[0])};
+                               },
+                               {xs}, {c0});
+    return {{&g, r}, {&g, r < 0 ? r : r + 1}};
+}
+/// The same over several sequences of as many steps, with several carried values: `step(slices, carried)` takes two lists
+/// and gives the list of the next carried values.
+template <class Step>
+constexpr scan_results scan(Step step, const expr_list& sequences, const expr_list& first,
+                            std::source_location where = std::source_location::current()) {
+    graph& g = detail::graph_of("scan", sequences.empty() ? first : sequences);
+    located here(&g, where);
+    int r = detail::scan_lists(g, step, sequences, first);
+    scan_results result;
+    for (int i = 0, n = static_cast<int>(first.size()); i < n; ++i) {
+        result.last.push_back({&g, r < 0 ? r : r + i});
+        result.all.push_back({&g, r < 0 ? r : r + n + i});
     }
-    type s{t.element, 0, {}};
-    for (int i = 1; i < t.rank; ++i) s.push(t[i]);
-    int outer = g.open_loop, loop = static_cast<int>(g.loop_parents.size());
-    g.loop_parents.push_back(outer);
-    expr x = detail::placeholder(g, s, loop), c = detail::placeholder(g, c0.of(), loop);
-    g.open_loop = loop;
-    expr next = step(x, c);
-    g.open_loop = outer;
-    if (!detail::tensor(next, "scan", &g).valid()) return {detail::poison(&g), detail::poison(&g)};
-    if (!(next.of() == c0.of())) {
-        g.fail(text{} << "scan: the step gives " << name_of(next.element()) << ' '
-                      << shape_text(g, next.of()) << " for a carried " << name_of(c0.element())
-                      << ' ' << shape_text(g, c0.of()));
-        return {detail::poison(&g), detail::poison(&g)};
-    }
-    int sequences[] = {xs.id}, firsts[] = {c0.id}, slices[] = {x.id}, carries[] = {c.id},
-        nexts[] = {next.id};
-    // The values before each step and in it are stacked for the derivative; where none reads them they are dropped.
-    std::vector<int> stacked{next.id, c.id};
-    for (int v : detail::costly_values(g, loop, nexts))
-        if (v != next.id) stacked.push_back(v);
-    expr r =
-        detail::make_scan(g, loop, false, t[0], sequences, firsts, slices, carries, nexts, stacked);
-    if (!r.valid()) return {r, r};
-    return {r, {&g, r.id + 1}};
+    return result;
 }
 
 using loop_rows = rows<scan_row>;
