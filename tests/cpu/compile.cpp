@@ -47,7 +47,7 @@ TEST_CASE("a compiled graph and a function give the same") {
         CHECK(n == 5);
         CHECK(sentence_of([&] { result.get("lost"); }) == "call: no output has the name lost");
         CHECK(sentence_of([&] { result.item<float>(); }) ==
-              "call: item() of several outputs: say get(name).item()");
+              "call: item() of several outputs: say item(name)");
     }
     CHECK(f.state()["w"].to_vector<float>() == same.state()["w"].to_vector<float>());
     CHECK(sentence_of([&] { f(x); }) == "call: 1 argument for 2 inputs: x, rate");

@@ -44,8 +44,15 @@ constexpr expr cross_entropy(const operand& logits, const operand& label) {
         return detail::poison(&g);
     }
     bool integers = is_integer(l.element());
-    type expected = z.of();
-    if (integers) expected[--expected.rank] = {};
+    type expected = z.of(), of_numbers = z.of();
+    of_numbers[--of_numbers.rank] = {};
+    if (integers) expected = of_numbers;
+    if (is_floating(l.element()) && of_numbers.same_shape(l.of())) {
+        g.fail(text{} << "cross_entropy: labels of " << name_of(l.element()) << ' '
+                      << shape_text(g, l.of())
+                      << ": numbers of classes are integers: write cast<int>(label)");
+        return detail::poison(&g);
+    }
     if (!expected.same_shape(l.of()) || is_boolean(l.element())) {
         g.fail(text{} << "cross_entropy: logits " << shape_text(g, z.of()) << " and labels "
                       << name_of(l.element()) << ' ' << shape_text(g, l.of())
@@ -57,14 +64,44 @@ constexpr expr cross_entropy(const operand& logits, const operand& label) {
     return integers ? -sum(where(detail::is_index("cross_entropy", l, z.size(-1)), p, 0), -1)
                     : -sum(l * p, -1);
 }
-/// -(y log s + (1 - y) log(1 - s)) with s = sigmoid(logits), elementwise, as softplus(x) - x y.
+namespace detail {
+/// Whether a prediction and a target have one shape, or one of them is a number. A loss does not broadcast: {N, 1} and {N}
+/// would become {N, N}, and the loss a number that means nothing.
+constexpr bool one_shape(std::string_view op, const operand& a, const operand& b) {
+    graph& g = graph_among(op, {&a, &b});
+    if (!a.is_tensor() || !b.is_tensor() || a.id < 0 || b.id < 0 || a.g != b.g) return true;
+    const type s = g.type_of(a.id), t = g.type_of(b.id);
+    if (s.same_shape(t) || s.rank == 0 || t.rank == 0) return true;
+    text sentence;
+    sentence << op << ": " << shape_text(g, s) << " and " << shape_text(g, t)
+             << ": both must have one shape";
+    for (const type* longer : {&s, &t}) {
+        const type& other = longer == &s ? t : s;
+        int last = longer->rank - 1;
+        type shorter = *longer;
+        if (last != other.rank || (*longer)[last].code != 1) continue;
+        shorter[last] = {};
+        shorter.rank = last;
+        if (shorter.same_shape(other))
+            sentence << ": write squeeze(" << (longer == &s ? "the first" : "the second")
+                     << ", -1)";
+    }
+    g.fail(sentence);
+    return false;
+}
+}  // namespace detail
+
+/// -(y log s + (1 - y) log(1 - s)) with s = sigmoid(logits), elementwise, as softplus(x) - x y. Both have one shape.
 constexpr expr binary_cross_entropy(const operand& logits, const operand& label) {
     located here(logits);
+    if (!detail::one_shape("binary_cross_entropy", logits, label)) return detail::poison(logits.g);
     return softplus(logits) - logits * label;
 }
-/// The mean of (prediction - target)^2 over all elements.
+/// The mean of (prediction - target)^2 over all elements; both have one shape, or the target is a number.
 constexpr expr mean_squared_error(const operand& prediction, const operand& target) {
     located here(prediction);
+    if (!detail::one_shape("mean_squared_error", prediction, target))
+        return detail::poison(prediction.g);
     return mean(square(prediction - target));
 }
 

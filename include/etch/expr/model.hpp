@@ -146,6 +146,28 @@ constexpr expr graph::param(std::string_view parameter_name, std::initializer_li
                     initializer, where);
 }
 
+/// A parameter that is there already, such as one that a layer has made: g.parameter("hidden/weight"). The name is the whole
+/// one, whatever scope is open.
+constexpr expr graph::parameter(std::string_view parameter_name, std::source_location where) {
+    located here(this, where);
+    for (const auto& p : parameters)
+        if (name(p.name) == parameter_name) return {this, p.value};
+    text t;
+    t << "parameter: the model has none of the name " << parameter_name;
+    for (std::size_t i = 0; i < parameters.size() && i < 8; ++i)
+        t << (i == 0 ? "; there are " : ", ") << name(parameters[i].name);
+    if (parameters.size() > 8) t << ", ...";
+    fail(t);
+    return detail::poison(this);
+}
+/// The parameters that are trained, in the order in which they were made: grad(loss, g.trainable()).
+constexpr std::vector<expr> graph::trainable() {
+    expr_list list;
+    for (const auto& p : parameters)
+        if (p.trainable) list.push_back({this, p.value});
+    return list;
+}
+
 /// Names a result of the function.
 constexpr void graph::output(std::string_view output_name, const operand& x) {
     located here(this, x.where);
@@ -191,16 +213,16 @@ template <class Optimizer>
 constexpr void graph::minimize(const operand& loss, Optimizer optimizer) {
     located here(this, loss.where);
     if (loss.is_tensor() && loss.id < 0) return;
-    expr_list trainable;
+    expr_list free;  // not updated by the model itself
     for (const auto& p : parameters)
-        if (p.trainable && p.update < 0) trainable.push_back({this, p.value});
-    if (trainable.empty()) {
+        if (p.trainable && p.update < 0) free.push_back({this, p.value});
+    if (free.empty()) {
         fail(text{} << "minimize: the model has no parameters");
         return;
     }
-    auto gradients = detail::gradient(loss, trainable, false);
+    auto gradients = detail::gradient(loss, free, false, "minimize");
     if (failed()) return;
-    optimizer(*this, std::span<const expr>(trainable), std::span<const expr>(gradients));
+    optimizer(*this, std::span<const expr>(free), std::span<const expr>(gradients));
 }
 
 /// Prefixes names while the guard lives: g.scope("block", 2) makes "block2/...".

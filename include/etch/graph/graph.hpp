@@ -284,6 +284,9 @@ public:
     constexpr expr param(std::string_view name, std::initializer_list<etch::dim> shape,
                          Initializer initializer,
                          std::source_location where = std::source_location::current());
+    constexpr expr parameter(std::string_view name,
+                             std::source_location where = std::source_location::current());
+    constexpr std::vector<expr> trainable();
     constexpr void output(std::string_view name, const operand& x);
     constexpr void update(expr parameter, const operand& x);
     template <class Optimizer> constexpr void minimize(const operand& loss, Optimizer optimizer);

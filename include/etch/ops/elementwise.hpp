@@ -199,6 +199,8 @@ struct power_row : binary {
 };
 /// a to the power b, on floating dtypes.
 constexpr expr power(const operand& a, const operand& b) { return detail::map<power_row>(a, b); }
+/// The same, by its name in C.
+constexpr expr pow(const operand& a, const operand& b) { return power(a, b); }
 
 struct maximum_row : binary {
     static constexpr std::string_view name = "maximum";

@@ -273,6 +273,28 @@ constexpr text described(const graph& g, int v) {
     return t;
 }
 
+/// The op that lets no derivative pass from y to x, where a path leads through it: empty for none.
+constexpr std::string_view op_between(const graph& g, int y, int x) {
+    std::vector<char> reached(g.values.size(), 0), seen(g.values.size(), 0);
+    reached[static_cast<std::size_t>(x)] = 1;
+    for (const node& n : g.nodes)
+        for (int u : g.operands(n))
+            if (reached[static_cast<std::size_t>(u)])
+                for (int r = 0; r < n.results.count; ++r)
+                    reached[static_cast<std::size_t>(n.results.first + r)] = 1;
+    std::vector<int> todo{y};
+    while (!todo.empty()) {
+        int v = todo.back();
+        todo.pop_back();
+        if (seen[static_cast<std::size_t>(v)] || !reached[static_cast<std::size_t>(v)]) continue;
+        seen[static_cast<std::size_t>(v)] = 1;
+        const node& n = g.node_of(v);
+        if (row_of(n).cuts) return row_of(n).name;
+        for (int u : g.operands(n)) todo.push_back(u);
+    }
+    return {};
+}
+
 constexpr expr_list pull(std::string_view op, graph& g, std::span<const expr> ys,
                          std::span<const expr> dys, std::span<const expr> xs,
                          bool disconnected_is_zero, bool recompute = true) {
@@ -288,28 +310,34 @@ constexpr expr_list pull(std::string_view op, graph& g, std::span<const expr> ys
     auto d = propagate(g, y, dy, x, {.recompute = recompute});
     expr_list result;
     for (std::size_t i = 0; i < xs.size(); ++i) {
-        if (d[i] < 0 && !disconnected_is_zero && !g.failed())
-            g.fail(text{} << op << ": no path leads to " << described(g, xs[i].id)
-                          << ": ask for etch::allow_disconnected to get zeros");
+        if (d[i] < 0 && !disconnected_is_zero && !g.failed()) {
+            text t;
+            t << op << ": no path leads to " << described(g, xs[i].id).view();
+            auto cut = op_between(g, y[0], x[i]);
+            if (!cut.empty()) t << ", since " << cut << " has no derivative";
+            if (op == "grad") t << ": ask for etch::allow_disconnected to get zeros";
+            g.fail(t);
+        }
         if (g.failed()) return poisons(g, xs.size());
         result.push_back(d[i] < 0 ? zeros_like(xs[i]) : expr{&g, d[i]});
     }
     return result;
 }
-constexpr expr_list gradient(const operand& y, std::span<const expr> xs,
-                             bool disconnected_is_zero) {
+constexpr expr_list gradient(const operand& y, std::span<const expr> xs, bool disconnected_is_zero,
+                             std::string_view op = "grad") {
     graph* beside = xs.empty() ? nullptr : xs[0].g;
     located here(y.g ? y.g : beside, y.where);
-    expr loss = tensor(y, "grad", beside);
+    expr loss = tensor(y, op, beside);
     graph& g = *loss.g;
     if (!loss.valid()) return poisons(g, xs.size());
     if (loss.rank() != 0 || !is_floating(loss.element())) {
-        g.fail(text{} << "grad: takes a floating scalar, not " << name_of(loss.element()) << ' '
-                      << shape_text(g, loss.of()) << ": write grad(sum(y), x)");
+        g.fail(text{} << op << ": takes a floating scalar, not " << name_of(loss.element()) << ' '
+                      << shape_text(g, loss.of())
+                      << (op == "grad" ? ": write grad(sum(y), x)" : ": write mean(loss)"));
         return poisons(g, xs.size());
     }
     expr one = scalar(g, loss.element(), 1);
-    return pull("grad", g, std::span<const expr>(&loss, 1), std::span<const expr>(&one, 1), xs,
+    return pull(op, g, std::span<const expr>(&loss, 1), std::span<const expr>(&one, 1), xs,
                 disconnected_is_zero);
 }
 }  // namespace detail

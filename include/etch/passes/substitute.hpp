@@ -79,10 +79,12 @@ constexpr expr_list substitute(const expr_list& ys, std::span<const replacement>
     for (expr y : ys) result.push_back({&g, now[static_cast<std::size_t>(y.id)]});
     return result;
 }
+constexpr expr substitute(const operand& y, std::span<const replacement> pairs) {
+    expr_list ys{detail::tensor(y, "substitute", pairs.empty() ? nullptr : pairs[0].old.g)};
+    return substitute(ys, pairs, y.where)[0];
+}
 constexpr expr substitute(const operand& y, std::initializer_list<replacement> pairs) {
-    expr_list ys{
-        detail::tensor(y, "substitute", pairs.size() > 0 ? pairs.begin()->old.g : nullptr)};
-    return substitute(ys, std::span<const replacement>(pairs.begin(), pairs.size()), y.where)[0];
+    return substitute(y, std::span<const replacement>(pairs.begin(), pairs.size()));
 }
 constexpr expr_list substitute(const expr_list& ys, std::initializer_list<replacement> pairs,
                                std::source_location where = std::source_location::current()) {

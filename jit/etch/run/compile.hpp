@@ -36,13 +36,17 @@ public:
         for (std::size_t i = 0; i < outputs.size(); ++i)
             if (program_->view.text_of(outputs[i].name) == name) return tensors_[i];
         text t;
-        t << "call: no output has the name " << name;
+        t << "call: no output has the name " << name << "; there are ";
+        for (std::size_t i = 0; i < outputs.size(); ++i)
+            t << (i == 0 ? "" : ", ") << program_->view.text_of(outputs[i].name);
         throw mistake(t.view());
     }
+    /// The one element of an output of rank 0, by its name.
+    template <class T> T item(std::string_view name) const { return get(name).template item<T>(); }
     /// The one element of the one output.
     template <class T> T item() const {
         if (tensors_.size() != 1)
-            throw mistake("call: item() of several outputs: say get(name).item()");
+            throw mistake("call: item() of several outputs: say item(name)");
         return tensors_[0].item<T>();
     }
 

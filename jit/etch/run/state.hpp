@@ -113,6 +113,8 @@ public:
         }
         text t;
         t << "state: no parameter has the name " << name;
+        if (shared_->entries.empty())
+            t << ": it has no parameters yet, the functions that are made with it bring theirs";
         for (std::size_t i = 0; i < shared_->entries.size() && i < 8; ++i)
             t << (i == 0 ? "; there are " : ", ") << shared_->entries[i].name;
         if (shared_->entries.size() > 8) t << ", ...";
