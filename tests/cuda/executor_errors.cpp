@@ -118,6 +118,13 @@ TEST_CASE("an error of a call to a library names the step") {
                              contains("uses 32 registers a thread") &&
                              contains("while starting step 6 (") && contains(at(line_of_layer)));
         CHECK(same(run.parameters(), before));
+        gpu.fail("cuLaunchKernel", CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
+        said = sentence_of([&] { run.call(); });
+        CHECK_THAT(said, contains("CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES (701)") &&
+                             contains("uses 32 registers a thread and 0 bytes of shared memory in "
+                                      "blocks of ") &&
+                             contains("while starting step 2 ("));
+        CHECK(same(run.parameters(), before));
         gpu.fail("cublasLtMatmul", CUBLAS_STATUS_EXECUTION_FAILED, 2);
         said = sentence_of([&] { run.call(); });
         CHECK_THAT(said,

@@ -208,11 +208,11 @@ public:
     void read_argument() {
         out.line(v.wide ? "using index = int64;" : "using index = int;");
         argument_words(b, lines, [&](const argument_word& w) {
-            std::string n = w.kind == word_kind::extent   ? name('n', w.axis)
-                            : w.kind == word_kind::stride ? name('t', w.slot, w.axis)
-                            : w.kind == word_kind::step   ? name('g', w.slot)
-                            : w.kind == word_kind::bound  ? name('b', w.slot)
-                                                          : "";
+            std::string n = w.kind == word_kind::extent             ? name('n', w.axis)
+                            : w.kind == word_kind::stride           ? name('t', w.slot, w.axis)
+                            : w.kind == word_kind::step             ? name('g', w.slot)
+                            : w.kind == word_kind::bound && v.owned ? name('b', w.slot)
+                                                                    : "";
             if (!n.empty()) out.line("const index " + n + " = index(a." + n + ");");
         });
     }
