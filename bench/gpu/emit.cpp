@@ -107,7 +107,7 @@ void measure(const char* name, const etch::graph& g, int architecture,
     std::printf("%s: %zu launches, %zu distinct kernels, %zu characters; text %.1f ms\n", name,
                 launches, distinct.size(), characters, 1e3 * emitted);
 
-    for (std::size_t threads : {1u, 2u, 4u})
+    for (std::size_t threads : {1u, 2u})
         for (std::size_t each :
              {distinct.size(), (distinct.size() + 1) / 2, std::size_t{12}, std::size_t{6}}) {
             if (each > distinct.size()) continue;
@@ -117,7 +117,7 @@ void measure(const char* name, const etch::graph& g, int architecture,
                     p, std::span(distinct).subspan(i, std::min(each, distinct.size() - i))));
             if (threads > texts.size()) continue;
             double best = 1e30, best_cpu = 1e30;
-            for (int round = 0; round < 3; ++round) {
+            for (int round = 0; round < 2; ++round) {
                 const double from = wall(), cpu = computed();
                 side_by_side(texts.size(), threads, [&](std::size_t i) {
                     auto options = etch::cuda::detail::options_of(architecture, {});

@@ -71,9 +71,10 @@ private:
     /// Kernels of one NVRTC program: some 30 ms each, which several programs spend side by side; each has 20 ms for what
     /// stands before the kernels, so that few kernels are one program.
     static std::size_t per_program(std::size_t kernels) {
-        constexpr std::size_t least = 6;
+        constexpr std::size_t few = 4;
         const std::size_t threads = std::max(std::thread::hardware_concurrency(), 1u);
-        return std::max(least, (kernels + threads - 1) / threads);
+        const std::size_t programs = std::clamp((kernels + few - 1) / few, std::size_t{1}, threads);
+        return std::max<std::size_t>((kernels + programs - 1) / programs, 1);
     }
     /// The code of each program; the kernel for copies is in the first. Of several failures the first program's is thrown.
     std::vector<std::string> compiled(const std::vector<kernel_launch>& missing,
