@@ -54,10 +54,12 @@ def gpu():
         value = ctypes.c_int()
         if driver.cuDeviceGetAttribute(ctypes.byref(value), number, 0) == 0:
             found[name] = value.value
-    said = shutil.which("nvidia-smi") and subprocess.run(
-        ["nvidia-smi", "--query-gpu=driver_version,clocks.sm,clocks.max.sm", "--format=csv,noheader"],
-        capture_output=True, text=True, timeout=30)
-    if said and said.returncode == 0:
+    try:
+        said = subprocess.run(["nvidia-smi", "--query-gpu=driver_version,clocks.sm,clocks.max.sm", "--format=csv,noheader"],
+                              capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return found  # it only adds what is nice to know
+    if said.returncode == 0 and said.stdout.strip():
         found["nvidia_smi"] = said.stdout.strip().splitlines()[0]
     return found
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every kernel of the tests' cases, of random programs and of the digits model, compiled by NVRTC for the architectures
-// that etch is made for: no errors, no registers spilled to memory.
+// Every kernel of kernels.cpp, compiled by NVRTC for the architectures that etch is made for: no errors, no registers
+// spilled to memory. Kernels that run on a host device are compiled where they run (host_nvrtc.hpp).
 #include "catch.hpp"
 
 #include <etch/cuda/nvrtc.hpp>
@@ -14,25 +14,30 @@ TEST_CASE("kernels for all architectures") { WARN("etch: skipped: no headers of 
 
 #else
 
+#include <algorithm>
 #include <set>
 #include <thread>
 
 #include <etch/cuda/emit.hpp>
 
-namespace {
+#include "cuda/every_architecture.hpp"
 
-constexpr int architectures[] = {80, 90, 100, 120};
+namespace {
 
 /// The launches of a program on a device; each distinct kernel once in all programs.
 struct collection {
     std::set<std::string> known;
     std::vector<std::string> texts;
 
-    void add(const etch_test::device_case& c, const etch::cuda::device_limits& device) {
+    void add(const etch_test::device_case& c, const etch::cuda::device_limits& device,
+             bool wide = false) {
         std::vector<etch::cuda::kernel_launch> fresh;
         auto plan = [&](etch::range_of parts) {
-            for (auto& l : etch::cuda::plan_launches(c.view, parts, c.data.dims, device))
+            for (auto& l : etch::cuda::plan_launches(c.view, parts, c.data.dims, device)) {
+                for (auto& v : l.variants) v.wide = v.wide || wide;
+                if (wide) l.name = etch::cuda::detail::emitter(c.view).add(l);
                 if (known.insert(l.name).second) fresh.push_back(l);
+            }
         };
         for (const etch::step& s : c.view.steps) {
             if (s.parts.count > 0) plan(s.parts);
@@ -43,17 +48,16 @@ struct collection {
         // Each with a few others in one program, as a function has them.
         for (std::size_t i = 0; i < fresh.size(); i += 24)
             texts.push_back(etch::cuda::program_text(
-                c.view, {fresh.data() + i, std::min<std::size_t>(24, fresh.size() - i)}));
+                c.view, {fresh.data() + i, std::min<std::size_t>(24, fresh.size() - i)},
+                texts.empty()));
     }
 };
 
 }  // namespace
 
 TEST_CASE("kernels for all architectures") {
-    try {
-        etch::cuda::nvrtc();
-    } catch (const etch::mistake& m) {
-        WARN("etch: skipped: " << m.what());
+    if (!host_device::detail::real_nvrtc()) {
+        WARN("etch: skipped: NVRTC is not there");
         return;
     }
     collection all;
@@ -61,41 +65,34 @@ TEST_CASE("kernels for all architectures") {
         const etch::cuda::device_limits device{.architecture = 90, .processors = processors};
         for (auto* cases : {&etch_test::row_cases, &etch_test::kind_cases, &etch_test::op_cases})
             for (auto& c : (*cases)()) all.add(c, device);
-        for (auto& c : etch_test::random_cases(std::getenv("ETCH_LONG") ? 400 : 12))
+        const int random = processors == 1 ? 100 : 12;
+        for (auto& c : etch_test::random_cases(std::getenv("ETCH_LONG") ? 20 * random : random))
             all.add(c, device);
     }
+    for (auto& c : etch_test::kind_cases()) all.add(c, {.processors = 1}, true);
     std::vector<std::string> wrong;
     std::mutex guard;
     std::size_t next = 0;
+    constexpr std::size_t count = std::size(host_device::checked_architectures);
     auto work = [&] {
         for (;;) {
             std::size_t i = 0;
             {
                 std::lock_guard lock(guard);
-                if (next == all.texts.size() * std::size(architectures)) return;
+                if (next == all.texts.size() * count) return;
                 i = next++;
             }
-            int architecture = architectures[i % std::size(architectures)];
-            std::string said;
-            try {
-                auto made = etch::cuda::compile(all.texts[i / std::size(architectures)],
-                                                architecture, {.report = true}, "test");
-                if (made.cubin.empty()) said = "nothing was made";
-                for (auto at = made.log.find("bytes spill stores"); at != std::string::npos;
-                     at = made.log.find("bytes spill stores", at + 1))
-                    if (made.log.substr(at - 3, 3) != " 0 ") said = made.log;
-                if (made.log.find("bytes spill stores") == std::string::npos)
-                    said = "the log says nothing of registers: " + made.log;
-            } catch (const std::exception& e) {
-                said = e.what();
-            }
+            std::string said = host_device::nvrtc_complaint(
+                all.texts[i / count], host_device::checked_architectures[i % count]);
             if (said.empty()) continue;
             std::lock_guard lock(guard);
-            wrong.push_back("sm_" + std::to_string(architecture) + ": " + said);
+            wrong.push_back(said);
         }
     };
     {
-        std::jthread other(work);
+        std::vector<std::jthread> others;
+        for (unsigned i = 1; i < std::clamp(std::thread::hardware_concurrency(), 2u, 16u); ++i)
+            others.emplace_back(work);
         work();
     }
     CAPTURE(all.known.size(), all.texts.size());

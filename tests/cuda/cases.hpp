@@ -182,6 +182,23 @@ inline std::vector<device_case> kind_cases() {
             g.update(table, table - 0.1 * grad(loss, table));
         },
         30));
+    // Many elements for few places, and more of them than a block has threads; few for many; a place for each thread.
+    for (std::int64_t n : {40, 256, 1000})
+        for (int places : {1, 3, 300})
+            cases.push_back(make_case(
+                "counted " + std::to_string(n) + " " + std::to_string(places), {n},
+                [places](graph& g) {
+                    auto N = g.dim("N");
+                    auto k = g.input<int>("k", {N}), pair = g.input<int>("pair", {N, 3});
+                    auto x = g.input<float>("x", {N}), rows = g.input<double>("rows", {N, 3, 5});
+                    auto table = g.param<float>("table", {places}, nn::zeros{});
+                    auto wide = g.param<double>("wide", {places, 5}, nn::zeros{});
+                    auto across = g.param<double>("across", {2, places, 4}, nn::zeros{});
+                    g.output("histogram", grad(sum(take(table, k, 0) * x), table));
+                    g.output("rows", grad(sum(take(wide, pair, 0) * rows), wide));
+                    g.output("across", grad(sum(exp(take(across, k, 1))), across));
+                },
+                places));
     cases.push_back(make_case("drawn", {41}, [](graph& g) {
         auto N = g.dim("N");
         auto u = uniform(g, {N, 7});

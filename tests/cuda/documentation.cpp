@@ -11,6 +11,10 @@
 #include <etch/language.hpp>
 #include <etch/passes/plan.hpp>
 
+#if __has_include(<cuda.h>) && __has_include(<nvrtc.h>)
+#include "cuda/every_architecture.hpp"
+#endif
+
 namespace {
 
 #line 1 "digits.cpp"
@@ -27,14 +31,21 @@ constexpr auto digits = [](etch::graph& g) {
     g.output("accuracy", mean(equal(argmax(logits), label)));
     g.minimize(loss, etch::nn::adam{.rate = 1e-3});
 };
-#line 31 "documentation.cpp"
+#line 35 "documentation.cpp"
 
-std::string emitted() {
+/// What the example does with the trained net.
+constexpr auto classify = [](etch::graph& g) {
+    auto image = g.input<float>("image", {g.dim("N"), 784});
+    auto h = relu(etch::nn::dense(image, 256, "hidden"));
+    g.output("digit", argmax(etch::nn::dense(h, 10, "output")));
+};
+
+template <class Model> std::string program_of(const Model& model, std::int64_t batch) {
     etch::graph g;
-    digits(g);
+    model(g);
     etch::program p = etch::make_program(g);
     auto view = etch::view_of(p);
-    const std::int64_t dims[] = {32};
+    const std::int64_t dims[] = {batch};
     std::vector<etch::cuda::kernel_launch> all;
     for (const etch::step& s : view.steps) {
         etch::range_of parts = s.parts;
@@ -45,7 +56,10 @@ std::string emitted() {
         if (parts.count == 0) continue;
         for (auto& l : etch::cuda::plan_launches(view, parts, dims, {})) all.push_back(l);
     }
-    std::string text = etch::cuda::program_text(view, all);
+    return etch::cuda::program_text(view, all);
+}
+std::string emitted() {
+    const std::string text = program_of(digits, 32);
     return "// The kernels of one training step of the README's model, as etch emits them for a "
            "batch of 32; the prelude\n"
            "// that stands before them (jit/etch/cuda/prelude.hpp) is left out. Made by "
@@ -62,3 +76,18 @@ TEST_CASE("the kernels in docs/digits.cu are those that are emitted") {
     text << std::ifstream(path).rdbuf();
     CHECK(text.str() == emitted());
 }
+
+#if __has_include(<cuda.h>) && __has_include(<nvrtc.h>)
+
+TEST_CASE("the kernels of examples/digits.cpp compile for all architectures") {
+    if (!host_device::detail::real_nvrtc()) {
+        WARN("etch: skipped: NVRTC is not there");
+        return;
+    }
+    for (std::int64_t batch : {1, 32, 2000, 100'000})
+        for (const std::string& text : {program_of(digits, batch), program_of(classify, batch)})
+            for (int architecture : host_device::checked_architectures)
+                CHECK(host_device::nvrtc_complaint(text, architecture) == "");
+}
+
+#endif

@@ -131,6 +131,54 @@ TEST_CASE("products, loops, updates that change places and constants") {
     CHECK(gpu.verdict() == "");
 }
 
+TEST_CASE("a product sums the columns of its factor where the library can") {
+    auto check = [](const device_case& c, int sums_in_products, bool refused) {
+        INFO(c.name << (refused ? ", refused" : ""));
+        host_device::device gpu({.processors = 2, .deferred = true});
+        if (refused) gpu.options().refused = {CUBLASLT_EPILOGUE_BGRADA, CUBLASLT_EPILOGUE_BGRADB};
+        {
+            check_calls(c);
+            int with_sums = 0, without = 0;
+            for (const std::string& line : gpu.calls("cublasLtMatmul "))
+                (line.find("epilogue 256") != line.npos || line.find("epilogue 512") != line.npos
+                     ? with_sums
+                     : without)++;
+            CHECK(with_sums == (refused ? 0 : 2 * sums_in_products));  // plain, and recorded
+            CHECK(without > 0);
+            CHECK(gpu.calls("cuLaunchKernel etch_sum").empty() == !refused);
+        }
+        CHECK(gpu.verdict() == "");
+    };
+    std::vector<std::pair<device_case, int>> cases;
+    auto net = [](bool with_relu) {
+        return [with_relu](etch::graph& g) {
+            auto x = g.input<float>("x", {g.dim("N"), 8});
+            auto label = g.input<int>("label", {g.dim("N")});
+            auto h = etch::nn::dense(x, 16, "hidden");
+            if (with_relu) h = relu(h);
+            auto loss = mean(cross_entropy(etch::nn::dense(h, 4, "output"), label));
+            g.output("loss", loss);
+            g.minimize(loss, etch::nn::adam{.rate = 0.1});
+        };
+    };
+    // relu's gradient and its sums are one kernel, which stays.
+    cases.emplace_back(make_case("relu", {6}, net(true), 4), 1);
+    cases.emplace_back(make_case("linear", {6}, net(false), 4), 2);
+    // Weights of {out, in}: the sums are those of the other factor.
+    cases.emplace_back(
+        make_case("the other way", {7},
+                  [](etch::graph& g) {
+                      auto x = g.input<double>("x", {g.dim("N"), 5});
+                      auto dy = g.input<double>("dy", {g.dim("N"), 3});
+                      g.output("db", sum(dy, 0));
+                      g.output("dw", matmul(transpose(dy), x));
+                      g.output("dx", matmul(dy, g.param<double>("w", {3, 5}, etch::nn::zeros{})));
+                  }),
+        1);
+    for (auto& [c, sums] : cases)
+        for (bool refused : {false, true}) check(c, sums, refused);
+}
+
 TEST_CASE("extents of 0") {
     host_device::device gpu;
     auto model = [](etch::graph& g) {
@@ -172,9 +220,8 @@ TEST_CASE("the calls of a training step, one by one") {
             "1",
             "cublasLtMatmul 4x6x16, epilogue 1, block 6+384 from block 4 and block 6+512, stream 1",
             "cuLaunchKernel etch_add_max_subtract, 1 blocks of 256, stream 1",
-            "cuLaunchKernel etch_sum, 1 blocks of 64, stream 1",
             "cublasLtMatmul 16x6x4, epilogue 1, block 6 from block 4 and block 6+384, stream 1",
-            "cublasLtMatmul 4x16x6, epilogue 1, block 6+896 from block 6+384 and block 6+512, "
+            "cublasLtMatmul 4x16x6, epilogue 256, block 6+896 from block 6+384 and block 6+512, "
             "stream 1",
             "cuLaunchKernel etch_greater_where_sum, 2 blocks of 64, stream 1",
             "cublasLtMatmul 16x8x6, epilogue 1, block 6 from block 6+512 and block 6+1536, "
@@ -190,18 +237,18 @@ TEST_CASE("the calls of a training step, one by one") {
 
         CHECK(call(six) ==
               with({"cuMemAlloc 2560", "cuMemHostAlloc 1024", "cublasLtCreate",
-                    "cuMemAlloc 33554432", "cublasLtMatmulAlgoGetHeuristic 16x8x6, epilogue 1",
-                    "cublasLtMatmulAlgoGetHeuristic 4x16x6, epilogue 1",
+                    "cuMemAlloc 33554432", "cublasLtMatmulAlgoGetHeuristic 4x16x6, epilogue 256",
+                    "cublasLtMatmulAlgoGetHeuristic 16x8x6, epilogue 1",
                     "cublasLtMatmulAlgoGetHeuristic 16x6x4, epilogue 1",
                     "cublasLtMatmulAlgoGetHeuristic 4x6x16, epilogue 1",
                     "cublasLtMatmulAlgoGetHeuristic 16x6x8, epilogue 6", "nvrtcCompileProgram",
                     "cuModuleLoadData", "cuModuleGetFunction etch_add_max_subtract",
-                    "cuModuleGetFunction etch_sum", "cuModuleGetFunction etch_greater_where_sum",
+                    "cuModuleGetFunction etch_greater_where_sum",
                     "cuModuleGetFunction etch_multiply_subtract"},
                    steps_of_six, wait));
         CHECK(call(six) == with({"cuStreamBeginCapture stream 1"}, steps_of_six,
                                 {"cuStreamEndCapture stream 1",
-                                 "cuGraphInstantiateWithFlags 1, 11 nodes", "cuGraphDestroy 1",
+                                 "cuGraphInstantiateWithFlags 1, 10 nodes", "cuGraphDestroy 1",
                                  "cuGraphLaunch 1, stream 1", "cuStreamSynchronize stream 1"}));
         const lines replayed{"cuGraphLaunch 1, stream 1", "cuStreamSynchronize stream 1"};
         CHECK(call(six) == replayed);
@@ -209,29 +256,29 @@ TEST_CASE("the calls of a training step, one by one") {
 
         // Another size that needs more memory: no kernel is compiled again.
         lines first_of_nine = call(nine);
-        REQUIRE(first_of_nine.size() == 4 + 5 + 11 + 1);
+        REQUIRE(first_of_nine.size() == 4 + 5 + 10 + 1);
         CHECK(lines(first_of_nine.begin(), first_of_nine.begin() + 5) ==
               lines{"cuMemFree block 6", "cuMemAlloc 3328", "cuMemFreeHost pinned 1",
-                    "cuMemHostAlloc 1280", "cublasLtMatmulAlgoGetHeuristic 16x8x9, epilogue 1"});
+                    "cuMemHostAlloc 1280", "cublasLtMatmulAlgoGetHeuristic 4x16x9, epilogue 256"});
         CHECK(first_of_nine[9] ==
               "cuMemcpyHtoDAsync block 8+2048 from pinned 2, 800 bytes, stream 1");
-        CHECK(call(nine).size() == 1 + 11 + 5);
+        CHECK(call(nine).size() == 1 + 10 + 5);
         CHECK(call(nine) == lines{"cuGraphLaunch 2, stream 1", "cuStreamSynchronize stream 1"});
 
         // The first size again: its memory is elsewhere now, its algorithms are known.
         lines again = call(six);
-        REQUIRE(again.size() == 1 + 11 + 1);
+        REQUIRE(again.size() == 1 + 10 + 1);
         CHECK(again[0] == "cuGraphExecDestroy 1");
         CHECK(again[1] == "cuMemcpyHtoDAsync block 8+1536 from pinned 2, 544 bytes, stream 1");
-        CHECK(call(six).size() == 1 + 11 + 5);
+        CHECK(call(six).size() == 1 + 10 + 5);
         CHECK(call(six) == lines{"cuGraphLaunch 3, stream 1", "cuStreamSynchronize stream 1"});
         CHECK(call(nine) == lines{"cuGraphLaunch 2, stream 1", "cuStreamSynchronize stream 1"});
 
         // Other parameters of the same program: recorded anew, for all sizes.
         run.move_parameters(six.data.parameters);
         gpu.clear_calls();
-        CHECK(call(six).size() == 1 + 11 + 1);
-        CHECK(call(six).size() == 1 + 11 + 5);
+        CHECK(call(six).size() == 1 + 10 + 1);
+        CHECK(call(six).size() == 1 + 10 + 5);
         CHECK(call(six).size() == 2);
     }
     CHECK(gpu.verdict() == "");

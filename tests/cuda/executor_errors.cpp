@@ -111,12 +111,19 @@ TEST_CASE("an error of a call to a library names the step") {
         device_case c = training_step();
         device_run run(c);
         auto before = run.parameters();
-        gpu.fail("cuLaunchKernel", CUDA_ERROR_INVALID_VALUE, 3);
+        gpu.fail("cuLaunchKernel", CUDA_ERROR_INVALID_VALUE, 2);
         std::string said = sentence_of([&] { run.call(); });
         CHECK_THAT(said, contains("cuLaunchKernel failed with CUDA_ERROR_INVALID_VALUE (1)") &&
                              contains("the kernel etch_greater_where_sum_") &&
                              contains("uses 32 registers a thread") &&
                              contains("while starting step 6 (") && contains(at(line_of_layer)));
+        CHECK(same(run.parameters(), before));
+        gpu.fail("cuLaunchKernel", CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
+        said = sentence_of([&] { run.call(); });
+        CHECK_THAT(said, contains("CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES (701)") &&
+                             contains("uses 32 registers a thread and 0 bytes of shared memory in "
+                                      "blocks of ") &&
+                             contains("while starting step 2 ("));
         CHECK(same(run.parameters(), before));
         gpu.fail("cublasLtMatmul", CUBLAS_STATUS_EXECUTION_FAILED, 2);
         said = sentence_of([&] { run.call(); });
@@ -153,8 +160,8 @@ TEST_CASE("a fault of a kernel is told when the call is waited for") {
         CHECK_THAT(said, contains("cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS") &&
                              contains("nothing more can run on the device in this process"));
         if (synchronous)
-            CHECK_THAT(said,
-                       contains(", while running step 3 (sum -> arena ") && !contains("before it"));
+            CHECK_THAT(said, contains(", while running step 6 (greater where sum -> arena ") &&
+                                 !contains("before it"));
         else
             CHECK_THAT(said,
                        contains(", while running step 8 (") &&

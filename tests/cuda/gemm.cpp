@@ -7,6 +7,7 @@
 #include <etch/passes/plan.hpp>
 
 #include <etch/cuda/buffer.hpp>
+#include <etch/cuda/factor_sums.hpp>
 #include <etch/cuda/gemm.hpp>
 
 #include "cuda/host_device.hpp"
@@ -114,6 +115,97 @@ TEST_CASE("what a library would compute otherwise has a kernel of its own") {
           }) == "none");
 }
 
+TEST_CASE("sums that a product can make are recognised by what they read and by who uses them") {
+    // How many kernels are nothing but sums that products make.
+    auto of = [](auto model) {
+        etch::graph g;
+        model(g);
+        REQUIRE(!g.failed());
+        etch::program arrays = etch::make_program(g);
+        etch::program_view p = etch::view_of(arrays);
+        const std::vector<std::int64_t> dims(p.dims.size(), 6);
+        std::string found;
+        for (const factor_sum& f : factor_sums_of(p, dims)) {
+            CHECK(p.steps[static_cast<std::size_t>(f.step)].kind == etch::step_kind::kernel);
+            found += f.of_a ? "a" : "b";
+        }
+        return found;
+    };
+    using G = etch::graph;
+    auto x = [](G& g) { return g.input<float>("x", {g.dim("N"), 5}); };
+    auto dy = [](G& g) { return g.input<float>("dy", {g.dim("N"), 3}); };
+    auto weights = [&](G& g, const etch::expr& y) { g.output("w", matmul(transpose(x(g)), y)); };
+    CHECK(of([&](G& g) {
+              auto y = dy(g);
+              g.output("b", sum(y, 0));
+              weights(g, y);
+          }) == "b");
+    CHECK(of([&](G& g) {
+              auto y = dy(g);
+              g.output("b", sum(y, 0));
+              g.output("w", matmul(transpose(y), x(g)));
+          }) == "a");
+    CHECK(of([&](G& g) {  // batches and times are one axis of the product
+              auto y = g.input<float>("dy", {g.dim("N"), 7, 3});
+              auto in = g.input<float>("x", {g.dim("N"), 7, 5});
+              g.output("b", sum(y, {0, 1}));
+              g.output("w", matmul(transpose(reshape(in, {-1, 5})), reshape(y, {-1, 3})));
+          }) == "b");
+    CHECK(of([&](G& g) {  // two, each by its product
+              auto y = dy(g), z = g.input<float>("dz", {g.dim("N"), 3}), in = x(g);
+              g.output("b", sum(y, 0));
+              g.output("c", sum(z, 0));
+              g.output("w", matmul(transpose(in), y));
+              g.output("v", matmul(transpose(in), z));
+          }) == "bb");
+    CHECK(of([&](G& g) {  // one of them is nobody's
+              auto y = dy(g), z = g.input<float>("dz", {g.dim("N"), 3});
+              g.output("b", sum(y, 0));
+              g.output("c", sum(z, 0));
+              weights(g, y);
+          }) == "b");
+    CHECK(of([&](G& g) {
+              auto y = dy(g);
+              g.output("b", mean(y, 0));
+              weights(g, y);
+          }) == "");
+    CHECK(of([&](G& g) {
+              auto y = dy(g);
+              g.output("b", max(y, 0));
+              weights(g, y);
+          }) == "");
+    CHECK(of([&](G& g) {  // of the rows
+              auto y = dy(g);
+              g.output("b", sum(y, 1));
+              weights(g, y);
+          }) == "");
+    CHECK(of([&](G& g) {  // the factor lies the other way
+              auto y = dy(g);
+              g.output("b", sum(y, 0));
+              g.output("w", matmul(y, g.input<float>("z", {3, 4})));
+          }) == "");
+    CHECK(of([&](G& g) {  // of some of the rows
+              auto y = dy(g);
+              g.output("b", sum(slice(y, {etch::range(1, etch::none)}), 0));
+              weights(g, y);
+          }) == "");
+    CHECK(of([&](G& g) {  // a parameter, which a failure must not change
+              auto y = dy(g);
+              g.update(g.param<float>("b", {3}, etch::nn::zeros{}), sum(y, 0));
+              weights(g, y);
+          }) == "");
+    CHECK(of([&](G& g) {  // the product needs the sums
+              auto y = dy(g);
+              auto b = sum(y, 0);
+              g.output("w", matmul(transpose(x(g) + sum(tanh(b))), y));
+          }) == "");
+    CHECK(of([&](G& g) {  // the product's own epilogue comes first
+              auto y = dy(g);
+              g.output("b", sum(y, 0));
+              g.output("w", tanh(matmul(transpose(x(g)), y)));
+          }) == "");
+}
+
 TEST_CASE("a batch by one matrix is one product of more rows") {
     product_shape s{.m = 3, .n = 4, .k = 5, .lda = 5, .ldb = 4, .batch = 7, .stride_a = 15};
     product_shape joined = s;
@@ -170,16 +262,28 @@ template <class T> double error_of(const device& d, product_shape s) {
     const std::int64_t step_c = s.m * s.n;
     device_numbers<T> a(d, s.batch * s.stride_a + s.lda * (s.transpose_a ? s.k : s.m), 1);
     device_numbers<T> b(d, s.batch * s.stride_b + s.ldb * (s.transpose_b ? s.n : s.k), 2);
-    device_numbers<T> bias(d, s.n, 3), c(d, s.batch * step_c, 4);
+    device_numbers<T> bias(d, std::max(s.n, s.m), 3), c(d, s.batch * step_c, 4);
     auto library = product_library::of(d);
     device_memory workspace(d, library->workspace_bytes());
     current_device now(d);
-    product p(library, s, s.bias ? bias.memory.address() : 0);
+    const bool sums = s.sums != summed_factor::none;
+    product p(library, s, s.bias || sums ? bias.memory.address() : 0);
     REQUIRE(p.found());
     p.run(nullptr, a.memory.address(), b.memory.address(), c.memory.address(), workspace.address());
     c.read();
     double most = 0;
     auto at = [](std::int64_t i) { return static_cast<std::size_t>(i); };
+    if (sums) {
+        bias.read();
+        const bool of_a = s.sums == summed_factor::a;
+        for (std::int64_t column = 0; column < (of_a ? s.m : s.n); ++column) {
+            double sum = 0;
+            for (std::int64_t l = 0; l < s.k; ++l)
+                sum += static_cast<double>(of_a ? a.host[at(l * s.lda + column)]
+                                                : b.host[at(l * s.ldb + column)]);
+            most = std::max(most, std::abs(sum - static_cast<double>(bias.host[at(column)])));
+        }
+    }
     for (std::int64_t i = 0; i < s.batch; ++i)
         for (std::int64_t row = 0; row < s.m; ++row)
             for (std::int64_t column = 0; column < s.n; ++column) {
@@ -237,6 +341,12 @@ TEST_CASE("row-major products by a column-major library") {
                 s.bias = bias;
                 CHECK(error_of<float>(d, s) < 1e-5);
             }
+        s = {.m = 4, .n = 6, .k = 5, .lda = 7, .ldb = 8, .sums = summed_factor::b};
+        CHECK(error_of<float>(d, s) < 1e-5);
+        s.transpose_a = true;
+        CHECK(error_of<double>(d, s) < 1e-12);
+        s.sums = summed_factor::a;
+        CHECK(error_of<float>(d, s) < 1e-5);
     }
     CHECK(gpu.verdict() == "");
 }

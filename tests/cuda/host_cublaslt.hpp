@@ -170,6 +170,12 @@ struct problem {
     std::uint64_t n() const { return d.columns; }
     std::uint64_t k() const { return o.transpose_a == CUBLAS_OP_N ? a.columns : a.rows; }
     bool has_bias() const { return (o.epilogue & CUBLASLT_EPILOGUE_BIAS) != 0; }
+    /// Of the vector that the epilogue reads or writes.
+    std::uint64_t vector_elements() const {
+        return has_bias() || o.epilogue == CUBLASLT_EPILOGUE_BGRADA ? m()
+               : o.epilogue == CUBLASLT_EPILOGUE_BGRADB             ? n()
+                                                                    : 0;
+    }
 
     cublasStatus_t check() const {
         const bool single = d.type == CUDA_R_32F;
@@ -201,6 +207,13 @@ struct problem {
         case CUBLASLT_EPILOGUE_GELU_BIAS:
             if (!o.bias) return CUBLAS_STATUS_INVALID_VALUE;
             break;
+        case CUBLASLT_EPILOGUE_BGRADA:
+        case CUBLASLT_EPILOGUE_BGRADB:
+            if (!o.bias) return CUBLAS_STATUS_INVALID_VALUE;
+            // Sums of a factor that is not contiguous across k are not there.
+            if (d.batch != 1 || (o.epilogue == CUBLASLT_EPILOGUE_BGRADA ? ta : !tb))
+                return CUBLAS_STATUS_NOT_SUPPORTED;
+            break;
         default: return CUBLAS_STATUS_NOT_SUPPORTED;
         }
         return now->options.refused.contains(static_cast<int>(o.epilogue))
@@ -226,6 +239,8 @@ struct problem {
         for (std::int64_t batch = 0; batch < d.batch; ++batch) {
             const auto left = packed(pa + batch * a.batch_stride, a, ta, m());
             const auto right = packed(pb + batch * b.batch_stride, b, !tb, n());
+            if (o.epilogue == CUBLASLT_EPILOGUE_BGRADA) sum_along_k<T>(left);
+            if (o.epilogue == CUBLASLT_EPILOGUE_BGRADB) sum_along_k<T>(right);
             for (std::uint64_t j = 0; j < n(); ++j)
                 for (std::uint64_t i = 0; i < m(); ++i) {
                     double sum = 0;
@@ -240,6 +255,14 @@ struct problem {
                     if (has_bias()) sum += static_cast<double>(static_cast<const T*>(o.bias)[i]);
                     pd[at(d)] = static_cast<T>(after(sum));
                 }
+        }
+    }
+    template <class T> void sum_along_k(const std::vector<double>& lines) const {
+        auto* to = static_cast<T*>(const_cast<void*>(o.bias));
+        for (std::size_t i = 0; i * k() < lines.size(); ++i) {
+            double sum = 0;
+            for (std::uint64_t p = 0; p < k(); ++p) sum += lines[i * k() + p];
+            to[i] = static_cast<T>(sum);
         }
     }
     double after(double x) const {
@@ -330,7 +353,7 @@ inline cublasStatus_t multiply(cublasLtHandle_t h, cublasLtMatmulDesc_t o, const
         };
         return inside(pa, p.a.bytes()) && inside(pb, p.b.bytes()) && inside(pc, p.c.bytes()) &&
                inside(pd, p.d.bytes()) &&
-               (!p.has_bias() || inside(p.o.bias, p.m() * p.d.element()));
+               (p.vector_elements() == 0 || inside(p.o.bias, p.vector_elements() * p.d.element()));
     };
     const std::size_t needed = now->options.workspace;
     if (workspace_bytes < needed ||

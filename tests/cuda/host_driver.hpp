@@ -37,6 +37,9 @@ inline const char* text_of(CUresult code, bool name) {
     case CUDA_ERROR_NO_BINARY_FOR_GPU:
         return name ? "CUDA_ERROR_NO_BINARY_FOR_GPU"
                     : "no kernel image is available for execution on the device";
+    case CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES:
+        return name ? "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"
+                    : "too many resources requested for launch";
     default: return name ? "CUDA_ERROR_UNKNOWN" : "unknown error";
     }
 }

@@ -2,6 +2,7 @@
 // NVRTC of tests/cuda/host_device.hpp: its code is the text itself, behind a line that tells for
 // which architecture it was "compiled".
 #pragma once
+#include "cuda/every_architecture.hpp"
 #include "cuda/host_execution.hpp"
 
 namespace host_device::nvrtc {
@@ -49,6 +50,8 @@ inline nvrtcResult destroy(nvrtcProgram* p) {
     --now->others;
     return c.as<nvrtcResult>();
 }
+/// In texts of etch, and not in those of tests of the device itself.
+inline constexpr std::string_view etch_kernels = "// ---- kernels\n";
 inline nvrtcResult compile(nvrtcProgram p, int count, const char* const* options) {
     std::string all;
     for (int i = 0; i < count; ++i) all += (i > 0 ? " " : "") + std::string(options[i]);
@@ -64,6 +67,16 @@ inline nvrtcResult compile(nvrtcProgram p, int count, const char* const* options
     if (target.empty()) return NVRTC_ERROR_INVALID_OPTION;
     if (target.starts_with("sm_")) target = target.substr(3);
     of(p).code = std::string(driver::image_begin) + target + '\n' + of(p).text;
+#ifndef ETCH_GPU_BENCH_FAKE
+    // What the host runs must be what a device could run.
+    if (of(p).text.find(etch_kernels) != std::string::npos)
+        for (int architecture : checked_architectures)
+            if (std::string said = nvrtc_complaint(of(p).text, architecture); !said.empty()) {
+                static std::mutex guard;
+                std::lock_guard lock(guard);
+                now->problem("NVRTC: " + said);
+            }
+#endif
     return NVRTC_SUCCESS;
 }
 inline nvrtcResult code_size(nvrtcProgram p, std::size_t* bytes) {

@@ -93,6 +93,25 @@ TEST_CASE("random programs") {
     check_all(cases);
 }
 
+TEST_CASE("elements that meet are added in the CPU's order, whoever adds them") {
+    int by_owners = 0, by_threads = 0;
+    for (auto& c : etch_test::kind_cases()) {
+        if (!c.name.starts_with("counted")) continue;
+        INFO(c.name);
+        running_case r(c, false);
+        const bool owned = r.program.text.find(">(mine, turn, found)") != std::string::npos;
+        (owned ? by_owners : by_threads)++;
+        auto library = host_device::build({r.program.text});
+        for (unsigned seed = 0; seed < 2; ++seed) {
+            auto found = r.program.run(library, c.data.inputs, c.data.parameters, seed);
+            for (std::size_t i = 0; i < 2; ++i)  // nothing but sums of inputs
+                CHECK(found.outputs[i].real == r.expected.outputs[i].real);
+        }
+    }
+    CHECK(by_owners > 0);
+    CHECK(by_threads > 0);
+}
+
 TEST_CASE("an index outside of its axis is reported, and parameters stay") {
     auto c = etch_test::make_case(
         "outside", {9},

@@ -173,14 +173,14 @@ TEST_CASE("a variable names the file of a library, and no other is tried") {
         CHECK(
             sentence_of([] { cuda::library<fresh<cuda::nvrtc_table, 0>>(); }) ==
             "NVRTC was not found; looked for " + absent +
-                ", which ETCH_NVRTC names; please install NVRTC of the CUDA toolkit, version 12.0 "
+                ", which ETCH_NVRTC names; please install NVRTC of the CUDA toolkit, version 12.1 "
                 "or newer, or let ETCH_NVRTC name the file");
     }
     {
         environment e{{"ETCH_CUDA_DRIVER", text_file.c_str()}};
         std::string text = sentence_of([] { cuda::library<fresh<cuda::driver_table, 0>>(); });
         CHECK_THAT(text, contains("the CUDA driver cannot be used (" + text_file + ": "));
-        CHECK_THAT(text, contains("please install NVIDIA's driver for CUDA, version 12.0"));
+        CHECK_THAT(text, contains("please install NVIDIA's driver for CUDA, version 12.1"));
         CHECK_THAT(text, contains("ETCH_CUDA_DRIVER"));
     }
     {
@@ -317,7 +317,7 @@ TEST_CASE("the libraries that are installed open") {
         why = sentence_of([&] {
             int version = 0;
             CHECK(get().version(version).empty());
-            CHECK(version >= 12000);
+            CHECK(version >= 12010);
             any = true;
         });
     };

@@ -185,6 +185,22 @@ TEST_CASE("NVRTC's own message names the line of the text") {
     contains(text, "\n    3      if (i < n) x[i] = tanhh(x[i]) / x[i + 1];\n");
 }
 
+TEST_CASE("a kernel that needs more shared memory than there is shows how much it asks for") {
+    if (!etch_test::have_nvrtc()) return;
+    std::string text = sentence_of([&] {
+        cuda::compile("extern \"C\" __global__ void half(float* x) {\n"
+                      "    __shared__ float all[20000];\n"
+                      "    all[threadIdx.x] = x[threadIdx.x];\n"
+                      "    __syncthreads();\n"
+                      "    x[threadIdx.x] = all[255 - threadIdx.x];\n"
+                      "}\n",
+                      90, {}, "model.cu");
+    });
+    contains(text, "could not compile the kernels of model.cu for sm_90");
+    contains(text, "too much shared data");
+    contains(text, "half");
+}
+
 TEST_CASE("many threads compile at once") {
     if (!etch_test::have_nvrtc()) return;
     std::string alone = cuda::compile(kernel, 90, {}, "model").cubin;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <etch/cuda/buffer.hpp>
+#include <etch/cuda/factor_sums.hpp>
 #include <etch/cuda/gemm.hpp>
 #include <etch/cuda/graph.hpp>
 #include <etch/cuda/modules.hpp>
@@ -79,6 +80,7 @@ struct binding {
     int generation = -1;
     std::vector<std::uint64_t> states, addresses;  // of parameters, of storages
     std::vector<bound_product> products;
+    std::vector<char> left_out;         // steps whose work products do
     std::vector<CUfunction> functions;  // of launches
     std::vector<range_of> arguments;    // of launches, in words; none where they move with a loop
     std::vector<std::uint64_t> words;
@@ -147,73 +149,25 @@ public:
                 b.addresses[i] = b.addresses[at(p.root(static_cast<int>(i)))];
     }
 
-    void products(std::shared_ptr<product_library> library, const product_options& options) {
+    void products(const std::shared_ptr<product_library>& library, const product_options& options) {
         b.products.clear();
-        for (const matrix_product& g : p.gemms) {
-            bound_product& to = b.products.emplace_back();
-            if (g.element != dtype::float32 && g.element != dtype::float64)
-                throw mistake("gemm: the CUDA back end has none for " +
-                              std::string(name_of(g.element)));
-            const std::int64_t bytes = row_of(g.element).bytes;
-            product_shape s;
-            s.element = g.element;
-            s.transpose_a = g.transpose_a;
-            s.transpose_b = g.transpose_b;
-            s.m = number(g.m), s.n = number(g.n), s.k = number(g.k);
-            s.lda = number(g.lda), s.ldb = number(g.ldb);
-            s.batch = number(g.batch);
-            s.stride_a = number(g.stride_a), s.stride_b = number(g.stride_b);
-            s.options = options;
-            to.result = g.c;
-            to.from_a = number(g.offset_a) * bytes;
-            to.from_b = number(g.offset_b) * bytes;
-            if (s.empty()) continue;
-            to.bytes = s.m * s.n * s.batch * bytes;
-            if (s.k <= 0) continue;
-            s.join_batch();
-            auto aligned = [&](int storage, std::int64_t offset, std::int64_t stride) {
-                auto also = static_cast<std::uint64_t>(offset | (s.batch > 1 ? stride * bytes : 0));
-                return alignment_of(bits_of(storage) | also);
-            };
-            s.align_a = aligned(g.a, to.from_a, s.stride_a);
-            s.align_b = aligned(g.b, to.from_b, s.stride_b);
-            s.align_c = aligned(g.c, 0, s.m * s.n);
-            if (auto e = library_epilogue_of(p, g); e && s.batch == 1 && apart(g, *e)) {
-                product_shape with = s;
-                with.after = e->after;
-                with.bias = e->bias >= 0;
-                with.align_c = aligned(e->result, 0, 0);
-                std::uint64_t bias = 0;
-                if (with.bias) {
-                    const slot& from = p.slots[at(e->bias)];
-                    bias = b.addresses[at(from.storage)] +
-                           static_cast<std::uint64_t>(number(from.offset) * bytes);
-                    with.align_bias = alignment_of(bias);
-                }
-                product whole(library, with, bias);
-                if (whole.found()) {
-                    to.by_library.emplace(std::move(whole));
-                    to.whole = true;
-                    to.result = e->result;
-                    continue;
-                }
-            }
-            to.by_library.emplace(library, s);
-            if (to.by_library->found()) continue;
-            const std::string line = g.node >= 0 ? detail::line_text(p, p.nodes[at(g.node)]) : "";
-            throw mistake("cuBLASLt has no algorithm for the product of " + std::to_string(s.m) +
-                          " x " + std::to_string(s.k) + " by " + std::to_string(s.k) + " x " +
-                          std::to_string(s.n) + " of " + std::string(name_of(s.element)) +
-                          ", batch of " + std::to_string(s.batch) +
-                          (line.empty() ? "" : " (" + line + ")"));
+        b.products.resize(p.gemms.size());
+        b.left_out.assign(p.steps.size(), 0);
+        for (const factor_sum& f : factor_sums_of(p, b.dims)) {
+            auto with = product_with_sums(f, library, options);
+            if (!with) continue;
+            b.products[at(f.product)].by_library.emplace(std::move(*with));
+            b.left_out[at(f.step)] = 1;
         }
+        for (std::size_t i = 0; i < p.gemms.size(); ++i)
+            bind_product(p.gemms[i], b.products[i], library, options);
     }
 
     /// The launches whose kernels run, those of epilogues that the library does left out.
     std::vector<kernel_launch> needed() const {
         std::vector<kernel_launch> all;
         for (std::size_t i = 0; i < p.steps.size(); ++i)
-            if (!by_library(p.steps[i]))
+            if (!by_library(i))
                 for (int k = 0; k < b.of_step[i].count; ++k)
                     all.push_back(b.launches[at(b.of_step[i].first + k)]);
         return all;
@@ -226,7 +180,7 @@ public:
         b.words.clear();
         std::vector<std::uint64_t> words;
         for (std::size_t i = 0; i < p.steps.size(); ++i) {
-            if (by_library(p.steps[i])) continue;
+            if (by_library(i)) continue;
             for (int k = 0; k < b.of_step[i].count; ++k) {
                 const auto n = at(b.of_step[i].first + k);
                 const kernel_launch& l = b.launches[n];
@@ -246,8 +200,90 @@ private:
     static std::size_t at(int i) { return static_cast<std::size_t>(i); }
     std::int64_t number(extent e) const { return p.value_of(e, b.dims); }
 
-    bool by_library(const step& s) const {
-        return s.kind == step_kind::gemm && b.products[at(s.index)].whole;
+    /// Whether the library does all that kernels of the step would do.
+    bool by_library(std::size_t index) const {
+        const step& s = p.steps[index];
+        return b.left_out[index] != 0 ||
+               (s.kind == step_kind::gemm && b.products[at(s.index)].whole);
+    }
+    /// A product's shape, alone; empty, or with a k of 0, where there is nothing to multiply.
+    product_shape shape_of(const matrix_product& g, const product_options& options) const {
+        if (g.element != dtype::float32 && g.element != dtype::float64)
+            throw mistake("gemm: the CUDA back end has none for " +
+                          std::string(name_of(g.element)));
+        product_shape s;
+        s.element = g.element;
+        s.transpose_a = g.transpose_a;
+        s.transpose_b = g.transpose_b;
+        s.m = number(g.m), s.n = number(g.n), s.k = number(g.k);
+        s.lda = number(g.lda), s.ldb = number(g.ldb);
+        s.batch = number(g.batch);
+        s.stride_a = number(g.stride_a), s.stride_b = number(g.stride_b);
+        s.options = options;
+        if (s.empty() || s.k <= 0) return s;
+        s.join_batch();
+        const std::int64_t bytes = row_of(g.element).bytes;
+        s.align_a = aligned(g.a, number(g.offset_a) * bytes, s.batch > 1 ? s.stride_a * bytes : 0);
+        s.align_b = aligned(g.b, number(g.offset_b) * bytes, s.batch > 1 ? s.stride_b * bytes : 0);
+        s.align_c = aligned(g.c, 0, s.batch > 1 ? s.m * s.n * bytes : 0);
+        return s;
+    }
+    int aligned(int storage, std::int64_t offset, std::int64_t stride) const {
+        return alignment_of(bits_of(storage) | static_cast<std::uint64_t>(offset | stride));
+    }
+    /// Where a slot that moves along one axis begins.
+    std::uint64_t address_of(int slot) const {
+        const etch::slot& from = p.slots[at(slot)];
+        return b.addresses[at(from.storage)] +
+               static_cast<std::uint64_t>(number(from.offset) *
+                                          row_of(p.storages[at(from.storage)].element).bytes);
+    }
+    std::optional<product> product_with_sums(const factor_sum& f,
+                                             const std::shared_ptr<product_library>& library,
+                                             const product_options& options) const {
+        product_shape s = shape_of(p.gemms[at(f.product)], options);
+        if (s.empty() || s.k <= 0 || s.batch != 1) return {};
+        s.sums = f.of_a ? summed_factor::a : summed_factor::b;
+        const std::uint64_t to = address_of(f.slot);
+        s.align_bias = alignment_of(to);
+        product with(library, s, to);
+        if (!with.found()) return {};
+        return with;
+    }
+    void bind_product(const matrix_product& g, bound_product& to,
+                      const std::shared_ptr<product_library>& library,
+                      const product_options& options) const {
+        const product_shape s = shape_of(g, options);
+        const std::int64_t bytes = row_of(g.element).bytes;
+        to.result = g.c;
+        to.from_a = number(g.offset_a) * bytes;
+        to.from_b = number(g.offset_b) * bytes;
+        if (s.empty()) return;
+        to.bytes = s.m * s.n * s.batch * bytes;
+        if (s.k <= 0 || to.by_library) return;
+        if (auto e = library_epilogue_of(p, g); e && s.batch == 1 && apart(g, *e)) {
+            product_shape with = s;
+            with.after = e->after;
+            with.bias = e->bias >= 0;
+            with.align_c = aligned(e->result, 0, 0);
+            const std::uint64_t bias = with.bias ? address_of(e->bias) : 0;
+            if (with.bias) with.align_bias = alignment_of(bias);
+            product whole(library, with, bias);
+            if (whole.found()) {
+                to.by_library.emplace(std::move(whole));
+                to.whole = true;
+                to.result = e->result;
+                return;
+            }
+        }
+        to.by_library.emplace(library, s);
+        if (to.by_library->found()) return;
+        const std::string line = g.node >= 0 ? detail::line_text(p, p.nodes[at(g.node)]) : "";
+        throw mistake("cuBLASLt has no algorithm for the product of " + std::to_string(s.m) +
+                      " x " + std::to_string(s.k) + " by " + std::to_string(s.k) + " x " +
+                      std::to_string(s.n) + " of " + std::string(name_of(s.element)) +
+                      ", batch of " + std::to_string(s.batch) +
+                      (line.empty() ? "" : " (" + line + ")"));
     }
     /// The storage in whose memory this one lies, slices of a loop too.
     int owner(int s) const {

@@ -31,6 +31,21 @@ protected:
         return at_points(i) &&
                (v.items > 0 ? first_pass(i) == p : etch::detail::in_pass(line(i), p));
     }
+    /// The lines that line i is computed from, itself among them.
+    std::vector<char> needed_by(int i, int without = -1) const {
+        std::vector<char> needed(at(count()), 0);
+        needed[at(i)] = 1;
+        for (int k = i; k >= 0; --k)
+            if (needed[at(k)] && k != without)
+                for (int o : line(k).operands)
+                    if (o >= 0) needed[at(o)] = 1;
+        if (without >= 0) needed[at(without)] = 0;
+        return needed;
+    }
+    void values(const std::vector<char>& needed) {
+        for (int i = 0; i < count(); ++i)
+            if (needed[at(i)] && at_points(i)) value(i);
+    }
     bool reads(int k, int i) const {
         for (int o : line(k).operands)
             if (o == i) return true;

@@ -18,7 +18,7 @@
 namespace etch::cuda {
 
 /// f(word name, kind of word) for each word of a body's argument, in order: what the host writes and the text declares.
-enum class word_kind : std::uint8_t { part, scratch, extent, pointer, offset, stride, step };
+enum class word_kind : std::uint8_t { part, scratch, extent, pointer, offset, stride, step, bound };
 struct argument_word {
     word_kind kind;
     int slot = -1, axis = -1;
@@ -44,6 +44,7 @@ template <class F> void argument_words(const body& b, std::span<const instructio
             if (reads_stride(b, i, a)) f(argument_word{word_kind::stride, i.slot, a});
         if (i.what == code::gather || i.what == code::store_add)
             f(argument_word{word_kind::step, i.slot});
+        if (i.what == code::store_add) f(argument_word{word_kind::bound, i.slot});
     }
 }
 
@@ -133,7 +134,7 @@ template <class... Row> std::int64_t neutral_of(rows<Row...>, op_id op, dtype d)
 }  // namespace detail
 
 /// Names and lines of one body. Subscripts: v values, p packs of them, r running reductions, i indices, s pointers,
-/// n extents, t strides, o offsets, g steps of a gathered axis.
+/// n extents, t strides, o offsets, g steps of a gathered axis, b its extent where elements are added to it.
 class body_text {
 public:
     /// `shown` is the part whose lines of origin stand in the comments.
@@ -189,6 +190,7 @@ public:
             case word_kind::offset: return out.line("int64 " + name('o', w.slot) + ";");
             case word_kind::stride: return out.line("int64 " + name('t', w.slot, w.axis) + ";");
             case word_kind::step: return out.line("int64 " + name('g', w.slot) + ";");
+            case word_kind::bound: return out.line("int64 " + name('b', w.slot) + ";");
             case word_kind::pointer: break;
             }
             const instruction& i = line(instruction_of(w.slot));
@@ -206,10 +208,11 @@ public:
     void read_argument() {
         out.line(v.wide ? "using index = int64;" : "using index = int;");
         argument_words(b, lines, [&](const argument_word& w) {
-            std::string n = w.kind == word_kind::extent   ? name('n', w.axis)
-                            : w.kind == word_kind::stride ? name('t', w.slot, w.axis)
-                            : w.kind == word_kind::step   ? name('g', w.slot)
-                                                          : "";
+            std::string n = w.kind == word_kind::extent             ? name('n', w.axis)
+                            : w.kind == word_kind::stride           ? name('t', w.slot, w.axis)
+                            : w.kind == word_kind::step             ? name('g', w.slot)
+                            : w.kind == word_kind::bound && v.owned ? name('b', w.slot)
+                                                                    : "";
             if (!n.empty()) out.line("const index " + n + " = index(a." + n + ");");
         });
     }

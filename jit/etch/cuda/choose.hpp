@@ -96,6 +96,45 @@ inline int kept_registers(const sized_part& s) {
     return n;
 }
 
+/// Scatter: along which axes elements may meet, and whether blocks own the places that are added to. A thread that adds
+/// all that meets in some places is alone with a long list; blocks that own places each read the whole list of indices.
+inline void choose_order(const sized_part& s, bool alone, variant& v) {
+    const instruction* added = nullptr;
+    int stores = 0;
+    for (const auto& i : s.lines) {
+        if (i.what == code::store_add) added = &i;
+        stores += i.what == code::store || i.what == code::store_add ? 1 : 0;
+    }
+    std::int64_t meeting = 1, others = 1;
+    for (int a = 0; a < s.axes(); ++a)
+        if (s.slot_of(added->slot).strides[sized_part::at(a)].code == 0) {
+            v.ordered = static_cast<std::uint8_t>(v.ordered | 1u << a);
+            meeting *= s.extents[a];
+        } else {
+            others *= s.extents[a];
+        }
+    if (alone) v.threads = 64;
+    if (stores != 1 || added->at != level::point || meeting < 32) return;
+    // An index is one for all elements beside each other only if it does not move with them.
+    std::vector<char> needed(s.lines.size(), 0);
+    needed[sized_part::at(added->operands[1])] = 1;
+    for (std::size_t i = s.lines.size(); i-- > 0;) {
+        if (!needed[i]) continue;
+        for (int o : s.lines[i].operands)
+            if (o >= 0) needed[sized_part::at(o)] = 1;
+        if (s.lines[i].slot < 0 || s.lines[i].at != level::point) continue;
+        for (int a = 0; a < s.axes(); ++a)
+            if ((v.ordered >> a & 1) == 0 && s.extents[a] > 1 && s.stride(s.lines[i].slot, a) != 0)
+                return;
+    }
+    const std::int64_t places = s.number(s.slot_of(added->slot).bound), threads = 256;
+    if (places * std::min(others, threads) <= 2 * others ||
+        places * ((meeting + threads - 1) / threads) > 4096 * meeting)
+        return;
+    v.owned = true;
+    v.threads = static_cast<std::uint16_t>(threads);
+}
+
 /// The axis along which strided loads lie together in memory; -1 where there is none.
 inline void choose_tile(const sized_part& s, variant& v) {
     int last = s.axes() - 1;
@@ -161,12 +200,7 @@ inline variant choose_variant(const sized_part& s, const device_limits& device, 
                                                       : 8;
         if (alone) v.threads = detail::power_of_two(length * v.lanes / 8, 64, 1024);
     } else if (s.b.sequential) {
-        for (const auto& i : s.lines)
-            if (i.what == code::store_add)
-                for (int a = 0; a < s.axes(); ++a)
-                    if (s.slot_of(i.slot).strides[sized_part::at(a)].code == 0)
-                        v.ordered = static_cast<std::uint8_t>(v.ordered | 1u << a);
-        if (alone) v.threads = 64;
+        detail::choose_order(s, alone, v);
     } else if (s.axes() > 0) {
         detail::choose_tile(s, v);
         std::int64_t points = s.product(0, s.axes());
@@ -190,6 +224,8 @@ inline std::int64_t choose_blocks(const sized_part& s, const variant& v,
         for (int a = 0; a < s.axes(); ++a)
             if ((v.ordered >> a & 1) == 0) free *= s.extents[a];
         units = ceiling(free, v.threads);
+        for (const auto& i : s.lines)
+            if (i.what == code::store_add && v.owned) units = s.number(s.slot_of(i.slot).bound);
     } else if (s.axes() > 0 && v.tile >= 0) {
         units = s.product(0, s.axes()) == 0 ? 0 : 1;
         for (int a = 0; a < s.axes(); ++a)

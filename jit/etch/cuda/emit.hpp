@@ -256,12 +256,16 @@ inline std::vector<kernel_launch> plan_launches(const program_view& p, range_of 
     return launches;
 }
 
-/// The program of some launches, to be compiled at once: every distinct kernel once.
+/// The program of some launches, to be compiled at once: every distinct kernel once, and the one that copies to parameters
+/// where it is wanted.
 inline std::string program_text(const program_view& p, std::span<const kernel_launch> launches,
-                                const emit_options& = {}) {
+                                bool copies = false) {
     detail::emitter e(p);
     for (const kernel_launch& l : launches) e.add(l);
-    return std::string(prelude).append(kernels_begin).append(e.text());
+    return std::string(prelude)
+        .append(kernels_begin)
+        .append(copies ? copy_kernel : "")
+        .append(e.text());
 }
 
 /// The one argument of a launch's kernel. `addresses` are those of the storages, `scratch` and `ticket` of the launch's own
@@ -286,6 +290,7 @@ inline void write_argument(const program_view& p, const kernel_launch& l,
             case word_kind::offset: return put(s.number(s.slot_of(w.slot).offset));
             case word_kind::stride: return put(s.stride(w.slot, w.axis));
             case word_kind::step: return put(s.number(s.slot_of(w.slot).step));
+            case word_kind::bound: return put(s.number(s.slot_of(w.slot).bound));
             case word_kind::scratch:
                 words.push_back(scratch);
                 scratch +=

@@ -87,7 +87,7 @@ private:
                  "; u < " + last + "; u += " + stride_of_grid() + ") {");
     }
     void pointwise() {
-        if (b.sequential) return in_order();
+        if (b.sequential) return v.owned ? by_owners() : in_order();
         if (v.tile >= 0) return through_tiles();
         std::string width = std::to_string(v.vector);
         if (v.vector == 1) {
@@ -138,6 +138,58 @@ private:
         }
         points(0, "1", "u");
         for (; loops > 0; --loops) out.close();
+        out.close();
+    }
+    std::string product(const std::vector<int>& which) const {
+        std::string s;
+        for (int a : which) s += (s.empty() ? "" : " * ") + name('n', a);
+        return s.empty() ? "1" : s;
+    }
+    /// A block owns a place of the axis that indices point to. Its threads look for what belongs there, as many points
+    /// at once; what was found is added in the order of the points, a thread for each of the other axes' elements.
+    void by_owners() {
+        std::vector<int> free, ordered;
+        for (int a = 0; a < axes(); ++a) ((v.ordered >> a & 1) ? ordered : free).push_back(a);
+        int added = 0;
+        while (line(added).what != code::store_add) ++added;
+        const int to = line(added).operands[1], from = line(added).operands[0];
+        const std::string x = name('v', to), size = threads();
+        out.line("__shared__ index listed[" + size + "];");
+        out.line("const index points = " + product(ordered) + ", columns = " + product(free) + ";");
+        out.line("int turn = 0;");
+        out.open("for (index owner = block; owner < " + name('b', line(added).slot) +
+                 "; owner += blocks) {");
+        out.open("for (index first = 0; first < points; first += " + size + ") {");
+        out.line("const index u = first + index(threadIdx.x);");
+        out.line("bool mine = false;");
+        out.open("if (u < points) {");
+        decompose("u", ordered);
+        for (int a : free) out.line("const index " + name('i', a) + " = 0;");
+        values(needed_by(to));
+        out.line("mine = index(" + x + ") == owner;");
+        out.close();
+        out.line("int found;");
+        out.line("const int before = etch_found_before<" + size + ">(mine, turn, found);");
+        out.line("turn = 1 - turn;");
+        out.line("if (found == 0) continue;");
+        out.line("if (mine) listed[before] = u;");
+        out.line("__syncthreads();");
+        out.line("const " + type(line(to).element) + " " + x + " = " + type(line(to).element) +
+                 "(owner);");
+        out.open("for (index column = threadIdx.x; column < columns; column += " + size + ") {");
+        decompose("column", free);
+        for (int a : ordered) out.line("const index " + name('i', a) + " = 0;");
+        const std::string place = element_at(added), sum = name('r', added);
+        out.line(type(line(added).element) + " " + sum + " = " + place + ";", origin(added));
+        out.open("for (int k = 0; k < found; ++k) {");
+        out.line("const index listed_point = listed[k];");
+        decompose("listed_point", ordered);
+        values(needed_by(from, to));
+        out.line(sum + " += " + name('v', from) + ";");
+        out.close();
+        out.line(place + " = " + sum + ";");
+        out.close();
+        out.close();
         out.close();
     }
     /// Squares of 32 by 32 points: what lies along the axis `tile` in memory is read along it and turned in shared memory.

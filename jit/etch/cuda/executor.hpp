@@ -211,7 +211,9 @@ private:
     void run_step(int index, int loops) {
         const step& s = p.steps[at(index)];
         switch (s.kind) {
-        case step_kind::kernel: return run_launches(now_->of_step[at(index)]);
+        case step_kind::kernel:
+            if (now_->left_out[at(index)] != 0) return;
+            return run_launches(now_->of_step[at(index)]);
         case step_kind::gemm: return run_gemm(s.index, now_->of_step[at(index)]);
         case step_kind::loop: return run_loop(p.loops[at(s.index)], loops + 1);
         case step_kind::copy: return run_copy(p.copies[at(s.index)]);

@@ -20,6 +20,10 @@ struct product_options {
         false;  // float32 factors rounded to 10 bits of mantissa, for tensor cores
 };
 
+/// Whose columns are summed along k while the product is made: those of b as it lies in memory, or of a, which is
+/// transposed then. The library has no such sums of a factor that lies the other way.
+enum class summed_factor : std::uint8_t { none, a, b };
+
 /// What the choice of an algorithm depends on. C{m, n} = op(A){m, k} op(B){k, n} for each of the batch, row-major as in
 /// matrix_product; C is contiguous. Strides are in elements, alignments in bytes.
 struct product_shape {
@@ -29,6 +33,7 @@ struct product_shape {
     int align_a = 256, align_b = 256, align_c = 256, align_bias = 256;
     activation after = activation::none;
     bool bias = false;
+    summed_factor sums = summed_factor::none;  // neither with an activation nor with a bias
     product_options options{};
 
     /// A batch whose matrices A follow each other, times one B, is one product of more rows.
@@ -74,7 +79,8 @@ inline auto key_of(const product_shape& s) {
                                         s.align_b,
                                         s.align_c,
                                         s.align_bias,
-                                        static_cast<std::int64_t>(s.after) * 2 + s.bias,
+                                        static_cast<std::int64_t>(s.sums) * 8 +
+                                            static_cast<std::int64_t>(s.after) * 2 + s.bias,
                                         s.options.tensor_float32};
 }
 /// A descriptor of the library that goes with its owner.
@@ -152,13 +158,13 @@ private:
 /// One product, ready to run: its descriptors and its algorithm.
 class product {
 public:
-    /// `bias` is the address of n elements where the shape says that there is one.
+    /// `vector` is the address of the bias' n elements, or of where the sums of columns go: n of b's, m of a's.
     product(std::shared_ptr<product_library> library, const product_shape& shape,
-            std::uint64_t bias = 0)
+            std::uint64_t vector = 0)
         : library_(std::move(library)),
           api_(library_->api),
           single_(shape.element == dtype::float32),
-          operation_(make_operation(shape, bias)),
+          operation_(make_operation(shape, vector)),
           // The library's A is our B: n rows in columns of ldb, or k where B is transposed.
           first_(make_layout(shape.transpose_b ? shape.k : shape.n,
                              shape.transpose_b ? shape.n : shape.k, shape.ldb, shape.batch,
@@ -199,9 +205,22 @@ private:
     layout_descriptor first_, second_, result_;
     cublasLtMatmulAlgo_t algorithm_{};
 
+    static cublasLtEpilogue_t epilogue_of(const product_shape& s) {
+        switch (s.sums) {  // the library's A is our b
+        case summed_factor::a: return CUBLASLT_EPILOGUE_BGRADB;
+        case summed_factor::b: return CUBLASLT_EPILOGUE_BGRADA;
+        case summed_factor::none: break;
+        }
+        switch (s.after) {
+        case activation::relu: return s.bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU;
+        case activation::gelu: return s.bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
+        case activation::none: break;
+        }
+        return s.bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+    }
     static void* pointer(std::uint64_t address) { return reinterpret_cast<void*>(address); }
 
-    operation_descriptor make_operation(const product_shape& s, std::uint64_t bias) const {
+    operation_descriptor make_operation(const product_shape& s, std::uint64_t vector) const {
         const auto compute = !single_                   ? CUBLAS_COMPUTE_64F
                              : s.options.tensor_float32 ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                         : CUBLAS_COMPUTE_32F;
@@ -216,15 +235,11 @@ private:
         const cublasOperation_t as_it_is = CUBLAS_OP_N, transposed = CUBLAS_OP_T;
         set(CUBLASLT_MATMUL_DESC_TRANSA, s.transpose_b ? transposed : as_it_is);
         set(CUBLASLT_MATMUL_DESC_TRANSB, s.transpose_a ? transposed : as_it_is);
-        if (s.after == activation::none && !s.bias) return operation;
-        set(CUBLASLT_MATMUL_DESC_EPILOGUE,
-            s.after == activation::relu
-                ? (s.bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU)
-            : s.after == activation::gelu
-                ? (s.bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU)
-                : CUBLASLT_EPILOGUE_BIAS);
+        if (epilogue_of(s) == CUBLASLT_EPILOGUE_DEFAULT) return operation;
+        set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(s));
         // Heuristics look at its alignment, so it must be known before they are asked.
-        if (s.bias) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, pointer(bias));
+        if (s.bias || s.sums != summed_factor::none)
+            set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, pointer(vector));
         return operation;
     }
     layout_descriptor make_layout(std::int64_t rows, std::int64_t columns, std::int64_t leading,

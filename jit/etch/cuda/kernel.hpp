@@ -32,9 +32,11 @@ struct variant {
     std::uint16_t lanes = 1;      // threads that share a row; columns side by side
     std::uint8_t items =
         0;  // packs of a row that a thread keeps in registers; 0: the row is read in every pass
-    std::uint8_t ordered = 0;  // scatter: bit a, axis a is walked in order by one thread
-    std::int8_t tile = -1;     // transposed through shared memory with this axis; -1 for none
-    std::uint32_t tiled = 0;   // bit s: slot s is read through the tile
+    std::uint8_t ordered =
+        0;               // scatter: bit a, elements along axis a may meet, and are added in order
+    bool owned = false;  // scatter: by the block that owns the place; else by one thread
+    std::int8_t tile = -1;    // transposed through shared memory with this axis; -1 for none
+    std::uint32_t tiled = 0;  // bit s: slot s is read through the tile
     auto operator<=>(const variant&) const = default;
 };
 

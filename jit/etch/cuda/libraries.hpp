@@ -193,7 +193,7 @@ struct driver_table {
     static constexpr library_row row{"the CUDA driver",
                                      "ETCH_CUDA_DRIVER",
                                      {"libcuda.so.1"},
-                                     12000,
+                                     12010,  // arguments of more than 4 KB
                                      "install NVIDIA's driver for CUDA"};
     ETCH_DRIVER(ETCH_MEMBER)
 
@@ -219,7 +219,7 @@ struct nvrtc_table {
     static constexpr library_row row{"NVRTC",
                                      "ETCH_NVRTC",
                                      {"libnvrtc.so.13", "libnvrtc.so.12"},
-                                     12000,
+                                     12010,
                                      "install NVRTC of the CUDA toolkit"};
     ETCH_NVRTC(ETCH_MEMBER)
 

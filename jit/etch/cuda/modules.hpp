@@ -41,8 +41,9 @@ public:
         for (const kernel_launch& l : launches)
             if (l.blocks > 0 && !functions_.contains(l.name) && named.insert(l.name).second)
                 missing.push_back(l);
-        if (missing.empty() && (!copies || functions_.contains(copy_name))) return;
-        const std::vector<std::string> codes = compiled(missing);
+        copies = copies && !functions_.contains(copy_name);
+        if (missing.empty() && !copies) return;
+        const std::vector<std::string> codes = compiled(missing, copies);
         const std::size_t each = per_program(missing.size());
         for (std::size_t i = 0; i < codes.size(); ++i) {
             CUmodule loaded = nullptr;
@@ -50,7 +51,7 @@ public:
             modules_.push_back(loaded);
             for (std::size_t k = i * each; k < std::min((i + 1) * each, missing.size()); ++k)
                 take(loaded, missing[k].name);
-            if (copies && !functions_.contains(copy_name)) take(loaded, copy_name);
+            if (copies && i == 0) take(loaded, copy_name);
         }
     }
     /// A kernel that was required.
@@ -70,12 +71,14 @@ private:
     /// Kernels of one NVRTC program: some 30 ms each, which several programs spend side by side; each has 20 ms for what
     /// stands before the kernels, so that few kernels are one program.
     static std::size_t per_program(std::size_t kernels) {
-        constexpr std::size_t least = 6;
+        constexpr std::size_t few = 4;
         const std::size_t threads = std::max(std::thread::hardware_concurrency(), 1u);
-        return std::max(least, (kernels + threads - 1) / threads);
+        const std::size_t programs = std::clamp((kernels + few - 1) / few, std::size_t{1}, threads);
+        return std::max<std::size_t>((kernels + programs - 1) / programs, 1);
     }
-    /// The code of each program. Of several failures the first program's is thrown.
-    std::vector<std::string> compiled(const std::vector<kernel_launch>& missing) const {
+    /// The code of each program; the kernel for copies is in the first. Of several failures the first program's is thrown.
+    std::vector<std::string> compiled(const std::vector<kernel_launch>& missing,
+                                      bool copies) const {
         const std::size_t each = per_program(missing.size());
         const std::size_t programs = std::max<std::size_t>((missing.size() + each - 1) / each, 1);
         std::vector<std::string> codes(programs);
@@ -83,8 +86,8 @@ private:
         auto make = [&](std::size_t i) {
             try {
                 const std::size_t first = i * each, last = std::min(first + each, missing.size());
-                const std::string text =
-                    program_text(p_, std::span(missing).subspan(first, last - first), options_);
+                const std::string text = program_text(
+                    p_, std::span(missing).subspan(first, last - first), copies && i == 0);
                 codes[i] = cached(text, device_.limits().architecture, options_, program_name());
             } catch (...) {
                 errors[i] = std::current_exception();

@@ -194,6 +194,22 @@ __device__ __forceinline__ T etch_join_columns(T x, const Join& join) {
     __syncthreads();
     return r;
 }
+// How many threads of the block before this one have found something, and in `all` how many have. All come here, and
+// `turn` is 0 and 1 by turns: one barrier is enough then.
+template <int threads> __device__ __forceinline__ int etch_found_before(bool found, int turn, int& all) {
+    __shared__ int of_warp[2][threads / 32];
+    const uint32 which = __ballot_sync(0xffffffffu, found);
+    if (threadIdx.x % 32 == 0) of_warp[turn][threadIdx.x / 32] = __popc(which);
+    __syncthreads();
+    int before = __popc(which & ((1u << threadIdx.x % 32) - 1));
+    all = 0;
+#pragma unroll
+    for (int warp = 0; warp < threads / 32; ++warp) {
+        if (warp < int(threadIdx.x / 32)) before += of_warp[turn][warp];
+        all += of_warp[turn][warp];
+    }
+    return before;
+}
 // Partial results of blocks, written by one of them and read by the last: not through a cache of the multiprocessor.
 template <class T> __device__ __forceinline__ T etch_fresh(const T* from) {
     return *static_cast<const volatile T*>(from);
@@ -212,7 +228,12 @@ __device__ __forceinline__ bool etch_is_last(uint32* ticket) {
     return last;
 }
 
-struct etch_copy_argument {
+)cuda";
+
+/// A kernel that stands beside those of the program where steps copy to parameters. Not in every program: NVRTC takes
+/// as long for it as for another kernel.
+inline constexpr std::string_view copy_kernel =
+    R"cuda(struct etch_copy_argument {
     char* to;
     const char* from;
     int64 bytes;
@@ -224,6 +245,7 @@ extern "C" __global__ void __launch_bounds__(256) etch_copy(const __grid_constan
     const bool aligned = (uint64(a.to) | uint64(a.from)) % 16 == 0;
     const int64 packs = aligned ? a.bytes / 16 : 0;
     for (int64 i = first; i < packs; i += step) etch_store(a.to + 16 * i, etch_load<16>(a.from + 16 * i));
+#pragma unroll 1
     for (int64 i = 16 * packs + first; i < a.bytes; i += step) a.to[i] = a.from[i];
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Where a function runs. The CPU is always there; another back end comes into a program by being linked to it (the CMake
-// target etch::etch does so where CUDA's headers are) or by one file that includes <etch/cuda/back_end.hpp>. Nothing of it
+// target etch::cuda does so) or by one file that includes <etch/cuda/back_end.hpp>. Nothing of it
 // is opened before the first function is made.
 #pragma once
 #include <cstdio>
@@ -132,8 +132,8 @@ inline std::unique_ptr<device_program> make_device_program(const program_view& p
     if (!cuda_back_end) {
         if (!named) return nullptr;
         throw mistake(
-            "device cuda: this program was built without the CUDA back end: link etch::etch where "
-            "CMake finds the CUDA toolkit, or include <etch/cuda/back_end.hpp> in one file");
+            "device cuda: this program was built without the CUDA back end: link the CMake "
+            "target etch::cuda, or include <etch/cuda/back_end.hpp> in one file");
     }
     std::string why;
     bool expected = false;
