@@ -21,6 +21,7 @@
 // graph that is built at run time the same functions run then: auto f = etch::compile(g).
 #pragma once
 #include <etch/language.hpp>
+#include <etch/run/array.hpp>
 #include <etch/run/compile.hpp>
 #include <etch/run/function.hpp>
 #include <etch/run/permutation.hpp>

@@ -46,7 +46,10 @@ constexpr expr cross_entropy(const operand& logits, const operand& label) {
     bool integers = is_integer(l.element());
     type expected = z.of();
     if (integers) expected[--expected.rank] = {};
-    if (!expected.same_shape(l.of()) || is_boolean(l.element())) {
+    bool fits = expected.rank == l.rank() && !is_boolean(l.element());
+    for (int i = 0; fits && i < expected.rank; ++i)
+        fits = g.agree("cross_entropy", "fit", z.of(), l.of(), expected[i], l.of()[i]);
+    if (!fits) {
         g.fail(text{} << "cross_entropy: logits " << shape_text(g, z.of()) << " and labels "
                       << name_of(l.element()) << ' ' << shape_text(g, l.of())
                       << " do not fit: integer labels have the shape without the last "
