@@ -46,6 +46,8 @@ template <class F, class... X> struct captured {
 
     /// The result as an array of its own.
     auto eval() const { return evaluated(*this); }
+    /// Figures of the program that the formula is compiled to: kernels(), gemms() ... as etch::plan has them.
+    static constexpr auto plan() { return plan_of_formula(static_cast<const captured*>(nullptr)); }
     /// A new tensor.
     template <std::same_as<etch::tensor> Tensor> operator Tensor() const {
         return evaluated(*this);

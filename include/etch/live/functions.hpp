@@ -11,6 +11,7 @@ namespace detail {
 /// Axes as a type; they convert to what models take.
 template <int... axis> struct along_axes {
     constexpr operator axes() const { return {axis...}; }
+    constexpr operator int() const requires(sizeof...(axis) == 1) { return (axis, ...); }
 };
 /// The one axis of a function that takes one, which is the last where none is named.
 template <class W> inline constexpr int one_axis = -1;

@@ -31,6 +31,11 @@ public:
             << (axes_of == 1 ? " axis" : " axes");
         throw mistake(t.view());
     }
+    /// The one result of a function.
+    template <std::convertible_to<etch::tensor> Result>
+    requires(!detail::live<Result> && !std::same_as<std::remove_cvref_t<Result>, etch::tensor>)
+        array(Result&& x)
+        : array(etch::tensor(std::forward<Result>(x))) {}  // NOLINT
     /// A copy of contiguous elements, row by row.
     template <detail::contiguous Values>
     array(const Values& values, tensor_shape shape) : array(etch::tensor(values, shape)) {}
@@ -139,6 +144,9 @@ template <class N, class E> N evaluated_number(const E& formula) {
         return static_cast<N>(evaluated(formula).item());
     else
         return N{};
+}
+template <class E> constexpr program_figures plan_of_formula(const E*) {
+    return program_figures(view_of(live_program<E>::frozen));
 }
 template <captured_formula E> std::ostream& operator<<(std::ostream& out, const E& formula) {
     return out << formula.eval();
