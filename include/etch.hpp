@@ -19,8 +19,12 @@
 //
 // 1 to 6 run inside the compiler and need nothing but the standard library: <etch/language.hpp> alone has them. For a
 // graph that is built at run time the same functions run then: auto f = etch::compile(g).
+//
+// Formulas over data that is at hand need no model: etch::array<float, 1> x, b, y;  y = tanh(a * x + b);  The right side is
+// captured as a type, and that type is the model: live/, run/array.hpp.
 #pragma once
 #include <etch/language.hpp>
+#include <etch/run/array.hpp>
 #include <etch/run/compile.hpp>
 #include <etch/run/function.hpp>
 #include <etch/run/permutation.hpp>

@@ -80,6 +80,18 @@ struct operand {
         if constexpr (std::is_integral_v<T>) integral = static_cast<std::int64_t>(number);
     }
     constexpr bool is_tensor() const { return what == kind::tensor; }
+
+    /// A number that is not known yet: like a literal it takes the dtype of the tensor beside it, and the graph gets an
+    /// input for it, whose name is x and the ordinal.
+    static constexpr operand given_number(graph& owner, kind of, int ordinal) {
+        operand x(0, std::source_location{});
+        x.what = of;
+        x.g = &owner;
+        x.id = number_of(ordinal);
+        return x;
+    }
+    constexpr bool is_given_number() const { return !is_tensor() && id < -1; }
+    static constexpr int number_of(int id) { return -2 - id; }  // its own inverse
 };
 
 /// Holds while one of the language's functions runs: nodes made meanwhile belong to the user's line, however deep in

@@ -53,7 +53,10 @@ constexpr expr cross_entropy(const operand& logits, const operand& label) {
                       << ": numbers of classes are integers: write cast<int>(label)");
         return detail::poison(&g);
     }
-    if (!expected.same_shape(l.of()) || is_boolean(l.element())) {
+    bool fits = expected.rank == l.rank() && !is_boolean(l.element());
+    for (int i = 0; fits && i < expected.rank; ++i)
+        fits = g.agree("cross_entropy", "fit", z.of(), l.of(), expected[i], l.of()[i]);
+    if (!fits) {
         g.fail(text{} << "cross_entropy: logits " << shape_text(g, z.of()) << " and labels "
                       << name_of(l.element()) << ' ' << shape_text(g, l.of())
                       << " do not fit: integer labels have the shape without the last "
@@ -72,6 +75,9 @@ constexpr bool one_shape(std::string_view op, const operand& a, const operand& b
     if (!a.is_tensor() || !b.is_tensor() || a.id < 0 || b.id < 0 || a.g != b.g) return true;
     const type s = g.type_of(a.id), t = g.type_of(b.id);
     if (s.same_shape(t) || s.rank == 0 || t.rank == 0) return true;
+    bool agreed = s.rank == t.rank;
+    for (int i = 0; agreed && i < s.rank; ++i) agreed = g.agree(op, "fit", s, t, s[i], t[i]);
+    if (agreed) return true;
     text sentence;
     sentence << op << ": " << shape_text(g, s) << " and " << shape_text(g, t)
              << ": both must have one shape";

@@ -57,8 +57,12 @@ template <class T> constexpr expr cast(const operand& x) { return cast(x, dtype_
 
 namespace detail {
 
+/// A number that a call gives, as a tensor of rank 0: see operand::given_number.
+constexpr expr number_input(graph& g, int ordinal, dtype d);
+
 /// A literal or a dim as a tensor of rank 0.
 constexpr expr materialize(graph& g, const operand& x, dtype d) {
+    if (x.is_given_number()) return number_input(g, operand::number_of(x.id), d);
     switch (x.what) {
     case operand::kind::tensor: return {x.g, x.id};
     case operand::kind::integral:
@@ -145,6 +149,7 @@ constexpr type common_shape(graph& g, std::string_view op, std::span<const type>
                     break;
                 }
             }
+            if (g.agree(op, "broadcast", *other, t, to, t[i])) continue;
             g.fail(text{} << op << ": " << shape_text(g, *other) << " and " << shape_text(g, t)
                           << " do not broadcast: " << extent_text(g, to) << " is not "
                           << extent_text(g, t[i]));

@@ -46,6 +46,13 @@ struct graph_condition {
     range_of sentence;
 };
 
+/// Two extents that a shape rule needs equal: of two operands of `op`, which otherwise do not broadcast or join (`what`).
+struct joint {
+    std::string_view op, what;
+    type first, second;
+    extent a, b;
+};
+
 class scope_guard;
 class dim;
 struct expr;
@@ -82,6 +89,9 @@ public:
     int key = -1;             // the value of the random key, once something draws
     int depth = 0;            // depth of the user-visible calls that are running
     int file = -1, line = 0;  // of the outermost of them
+
+    /// Where set, extents that should be equal are taken so, and noted here: see agree().
+    std::vector<joint>* joints = nullptr;
 
     constexpr graph() {
         // Moving elements when a vector grows is what constant evaluation is slowest at: 0.7 ms a node against 0.2.
@@ -160,6 +170,14 @@ public:
         for (int i = 0; i < t.rank; ++i) n = multiply(n, t[i]);
         return n;
     }
+    /// Whether two extents are equal, or are taken so: a is of s and b of t, the operands of an op.
+    constexpr bool agree(std::string_view op, std::string_view what, const type& s, const type& t,
+                         extent a, extent b) const {
+        if (a == b) return true;
+        if (!joints || (a.is_static() && b.is_static())) return false;
+        joints->push_back({op, what, s, t, a, b});
+        return true;
+    }
     /// Asks every call to check that e >= minimum; a static extent is checked at once.
     constexpr void require(extent e, std::int64_t minimum, std::string_view sentence) {
         auto p = polynomial_of(e);
@@ -223,6 +241,7 @@ public:
 
     // ---- the user's line --------------------------------------------------------------------------------------
     constexpr void locate(const std::source_location& where) {
+        if (where.line() == 0) return;  // nobody's line
         std::string_view path = base_name(where.file_name());
         line = static_cast<int>(where.line());
         if (file >= 0 && name(files[at(file)]) == path) return;

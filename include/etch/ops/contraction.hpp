@@ -98,7 +98,7 @@ constexpr expr matmul(const operand& a, const operand& b) {
         return detail::poison(&g);
     }
     extent k = s[s.rank - 1], l = t.rank == 1 ? t[0] : t[t.rank - 2];
-    if (!(k == l)) return detail::no_join(g, "matmul", s, t, k, l);
+    if (!g.agree("matmul", "join", s, t, k, l)) return detail::no_join(g, "matmul", s, t, k, l);
     if (!is_floating(
             s.element)) {  // no library multiplies integer matrices: a sum of products, fused
         expr p = t.rank == 1   ? x * y
@@ -134,14 +134,15 @@ constexpr expr dot(const operand& a, const operand& b) {
     if (rank(b) <= 2) {
         expr x{a.g, a.id}, y{b.g, b.id};
         extent k = x.of()[rank(a) - 1], l = y.of()[0];
-        if (!(k == l)) return detail::no_join(g, "dot", x.of(), y.of(), k, l);
+        if (!g.agree("dot", "join", x.of(), y.of(), k, l))
+            return detail::no_join(g, "dot", x.of(), y.of(), k, l);
         return matmul(a, b);
     }
     expr x, y;
     if (!detail::join_dtypes("dot", a, b, x, y)) return detail::poison(&g);
     type s = x.of(), t = y.of();
     extent k = s[s.rank - 1], l = t[t.rank - 2];
-    if (!(k == l)) return detail::no_join(g, "dot", s, t, k, l);
+    if (!g.agree("dot", "join", s, t, k, l)) return detail::no_join(g, "dot", s, t, k, l);
     std::vector<int> order{t.rank - 2};
     for (int i = 0; i < t.rank; ++i)
         if (i != t.rank - 2) order.push_back(i);

@@ -127,7 +127,8 @@ constexpr expr take_along_axis(const operand& x, const operand& indices, int axi
     int a = detail::normalize_axis(g, "take_along_axis", axis, t.rank());
     if (a < 0) return detail::poison(&g);
     bool same = t.rank() == i.rank();
-    for (int k = 0; same && k < t.rank(); ++k) same = k == a || t.of()[k] == i.of()[k];
+    for (int k = 0; same && k < t.rank(); ++k)
+        same = k == a || g.agree("take_along_axis", "join", t.of(), i.of(), t.of()[k], i.of()[k]);
     if (!same) {
         g.fail(text{} << "take_along_axis: " << shape_text(g, t.of()) << " and indices "
                       << shape_text(g, i.of()) << " differ on an axis other than " << a);

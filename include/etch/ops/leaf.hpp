@@ -75,6 +75,17 @@ constexpr expr placeholder(graph& g, const type& t, int loop = -1) {
     return x;
 }
 
+constexpr expr number_input(graph& g, int ordinal, dtype d) {
+    text name;
+    name << 'x' << ordinal;
+    for (const auto& i : g.inputs)
+        if (g.name(i.name) == name.view() && g.type_of(i.value).element == d) return {&g, i.value};
+    std::int64_t a[] = {static_cast<std::int64_t>(d), 0, std::ssize(g.inputs)};
+    expr x = apply<input_row>(g, std::span<const int>{}, a);
+    g.inputs.push_back({x.id, g.store(name.view())});
+    return x;
+}
+
 /// The number that x is everywhere, where it is a constant, broadcast or not.
 constexpr bool constant_number(const graph& g, int v, double& number);
 }  // namespace detail

@@ -104,7 +104,7 @@ constexpr expr where(const operand& condition, const operand& a, const operand& 
         return detail::poison(&g);
     }
     detail::promoted p;
-    if (a.g || b.g) {
+    if ((a.g && !a.is_given_number()) || (b.g && !b.is_given_number())) {
         p = detail::promote("where", accepts::any, {&a, &b});
         if (p.failed) return detail::poison(&g);
     } else {

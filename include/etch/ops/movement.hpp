@@ -130,7 +130,8 @@ constexpr expr concatenate(const expr_list& list, int axis,
     for (expr x : list) {
         type t = x.of();
         bool same = t.rank == first.rank;
-        for (int i = 0; same && i < t.rank; ++i) same = i == a || t[i] == first[i];
+        for (int i = 0; same && i < t.rank; ++i)
+            same = i == a || g.agree("concatenate", "join", first, t, first[i], t[i]);
         if (!same || t.element != first.element) {
             g.fail(text{} << "concatenate: " << name_of(first.element) << ' '
                           << shape_text(g, first) << " and " << name_of(t.element) << ' '

@@ -15,7 +15,11 @@ struct axis_source {
     constexpr bool operator==(const axis_source&) const = default;
 };
 struct index_map {
-    std::array<axis_source, max_rank> at{};
+    std::array<axis_source, max_rank> at;
+    // Each written out: after some constant evaluations g++ 12 takes `at{}` for steps of 0, at run time as well.
+    constexpr index_map() {
+        for (auto& source : at) source = {axis_source::fixed, 1, {}};
+    }
     constexpr axis_source& operator[](int i) { return at[static_cast<std::size_t>(i)]; }
     constexpr const axis_source& operator[](int i) const { return at[static_cast<std::size_t>(i)]; }
     constexpr bool operator==(const index_map&) const = default;

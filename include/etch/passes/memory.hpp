@@ -16,6 +16,36 @@ struct memory_options {
 
 namespace detail {
 
+/// Whether part q may write what `to` holds over what `from` holds: every load of it is at the point that is stored.
+template <class Program>
+constexpr bool may_overwrite(const Program& p, const part& q, int from, int to) {
+    auto root = [&](int s) {
+        while (p.storages[at(s)].alias >= 0) s = p.storages[at(s)].alias;
+        return s;
+    };
+    const body& b = p.bodies[at(q.body)];
+    const slot* written = nullptr;
+    const instruction* store = nullptr;
+    for (int i = 0; i < b.instructions.count; ++i) {
+        const instruction& k = p.instructions[at(b.instructions.first + i)];
+        if (k.slot < 0 || p.slots[at(q.slots.first + k.slot)].storage != to) continue;
+        if (k.what != code::store || store) return false;
+        store = &k;
+        written = &p.slots[at(q.slots.first + k.slot)];
+    }
+    if (!store) return false;
+    for (int i = 0; i < b.instructions.count; ++i) {
+        const instruction& k = p.instructions[at(b.instructions.first + i)];
+        if (k.slot < 0) continue;
+        const slot& s = p.slots[at(q.slots.first + k.slot)];
+        if (s.storage < 0 || root(s.storage) != root(from)) continue;
+        if (k.what != code::load || k.at != store->at || !(s.strides == written->strides) ||
+            !(s.offset == written->offset) || (k.passes >> (store->pass + 1)) != 0)
+            return false;
+    }
+    return true;
+}
+
 class memory_planner {
 public:
     constexpr memory_planner(program& p, memory_options o) : out(p), options(o) {}
@@ -243,30 +273,6 @@ private:
     }
 
     // ---- in place -----------------------------------------------------------------------------------------------
-    /// Whether part p may write what `to` holds over what `from` holds: every load of it is at the point that is stored.
-    constexpr bool over(const part& p, int from, int to) const {
-        const body& b = out.bodies[at(p.body)];
-        const slot* written = nullptr;
-        const instruction* store = nullptr;
-        for (int i = 0; i < b.instructions.count; ++i) {
-            const instruction& k = out.instructions[at(b.instructions.first + i)];
-            if (k.slot < 0 || out.slots[at(p.slots.first + k.slot)].storage != to) continue;
-            if (k.what != code::store || store) return false;
-            store = &k;
-            written = &out.slots[at(p.slots.first + k.slot)];
-        }
-        if (!store) return false;
-        for (int i = 0; i < b.instructions.count; ++i) {
-            const instruction& k = out.instructions[at(b.instructions.first + i)];
-            if (k.slot < 0) continue;
-            const slot& s = out.slots[at(p.slots.first + k.slot)];
-            if (s.storage < 0 || root(s.storage) != root(from)) continue;
-            if (k.what != code::load || k.at != store->at || !(s.strides == written->strides) ||
-                !(s.offset == written->offset) || (k.passes >> (store->pass + 1)) != 0)
-                return false;
-        }
-        return true;
-    }
     /// Whether part p, and the step itself, are all of the step that touches s.
     constexpr bool touched_only_by(int step_index, int p, int s, bool step_too) const {
         for (const auto& a : by_root[at(root(s))])
@@ -314,8 +320,9 @@ private:
                 continue;
             if (made->step <= last_check || made->step <= last_loop) continue;
             if (out.steps[at(made->step)].kind != step_kind::kernel) continue;
-            if (last_read == made->step && (!over(out.parts[at(made->part)], c.to, c.from) ||
-                                            !touched_only_by(made->step, made->part, c.to, false)))
+            if (last_read == made->step &&
+                (!may_overwrite(out, out.parts[at(made->part)], c.to, c.from) ||
+                 !touched_only_by(made->step, made->part, c.to, false)))
                 continue;
             out.storages[at(c.from)].alias = c.to;
             k.parts.count = -1;  // marks the copy as done
@@ -368,7 +375,9 @@ private:
                 if (!free || !(s.size == t.size) ||
                     row_of(s.element).bytes != row_of(t.element).bytes)
                     continue;
-                if (!over(p, from, to) || !touched_only_by(step_index, q, from, result)) continue;
+                if (!may_overwrite(out, p, from, to) ||
+                    !touched_only_by(step_index, q, from, result))
+                    continue;
                 t.alias = f;
                 out.storages[at(f)].last = t.last;
                 by_root[at(f)].insert(by_root[at(f)].end(), by_root[at(to)].begin(),

@@ -33,6 +33,11 @@ enum class argument_kind : std::uint8_t {
 template <class T> inline constexpr bool is_viewed = false;
 template <class T> inline constexpr bool is_viewed<viewed<T>> = true;
 
+/// An etch::array.
+template <class T>
+concept typed_tensor = requires(const T& x) {
+    { x.tensor() } -> std::same_as<const etch::tensor&>;
+};
 template <class T>
 concept has_rows_and_columns = requires(const T& x) {
     x.rows(), x.cols();
@@ -51,7 +56,7 @@ template <class T> constexpr argument_kind kind_of() {
         return argument_kind::number;
     else if constexpr (std::is_same_v<T, etch::tensor>)
         return argument_kind::tensor;
-    else if constexpr (is_viewed<T>)
+    else if constexpr (is_viewed<T> || typed_tensor<T>)
         return argument_kind::view;
     else if constexpr (std::is_array_v<T>)
         return argument_kind::array;
@@ -218,6 +223,10 @@ template <class T> argument argument_of(const T& x) {
         a.element = x.element();
         a.data = x.bytes_data();
         a.live = x.is_live();
+        a.set_shape(x.shape());
+    } else if constexpr (typed_tensor<T>) {
+        a.data = x.data();
+        a.live = x.tensor().is_live();
         a.set_shape(x.shape());
     } else if constexpr (kind_of<T>() == argument_kind::view) {
         a.data = x.elements;

@@ -31,6 +31,11 @@ public:
         for (int i = 0; i < count(); ++i) check_extents(i);
         for (int i = 0; i < count(); ++i) place(i);
     }
+    /// The same for a caller who has checked all, and whose elements lie row by row.
+    void set(std::span<const std::int64_t> dims, std::span<const void* const> inputs) {
+        std::copy(dims.begin(), dims.end(), dims_.begin());
+        std::copy(inputs.begin(), inputs.end(), inputs_.begin());
+    }
     std::span<const std::int64_t> dims() const { return dims_; }
     std::span<const void* const> inputs() const { return inputs_; }
 

@@ -15,6 +15,13 @@ struct result {
     std::uint64_t number = 0;
 };
 
+/// Whether a program multiplies matrices of dtype d.
+template <const auto& program> constexpr bool multiplies(dtype d) {
+    for (const auto& g : program.gemms)
+        if (g.element == d) return true;
+    return false;
+}
+
 class caller {
 public:
     /// `p` and `kernels` outlive the caller.
@@ -68,6 +75,27 @@ public:
         start(arguments, results, numbers);
         wait();
     }
+    /// One call of a program with one result and no parameters, of dims and elements that were checked. The result is
+    /// written where `into` lies if it has the shape and may_write(device) says so, else `into` becomes a new tensor.
+    template <class MayWrite>
+    void assign(std::span<const std::int64_t> dims, std::span<const void* const> inputs,
+                etch::tensor& into, MayWrite may_write) {
+        etch::state::exclusive held(state_, "assign");
+        arguments_.set(dims, inputs);
+        bind();
+        dtype element = program_.outputs[0].of.element;
+        if (into.element() == element && into.shape() == shapes_[0] &&
+            may_write(device_ != nullptr)) {
+            outputs_[0] = into.bytes_data();
+            run();
+            return wait();
+        }
+        etch::tensor fresh(element, shapes_[0], *pool_);
+        outputs_[0] = fresh.bytes_data();
+        run();
+        wait();
+        into = std::move(fresh);
+    }
     /// The first half of a call; on a device the host goes on while it runs.
     void launch(std::span<const argument> arguments, bool numbers) {
         if (running_) throw mistake("launch: the call before was not waited for: say get()");
@@ -117,9 +145,15 @@ private:
     }
     void start(std::span<const argument> arguments, std::span<result> results, bool numbers) {
         arguments_.bind(arguments);
+        bind();
+        make_results(results, numbers);
+        run();
+    }
+    void bind() {
         if (!bound_ || !std::equal(dims_.begin(), dims_.end(), arguments_.dims().begin()))
             use_dims();
-        make_results(results, numbers);
+    }
+    void run() {
         if (!device_) {
             if (state_.attached() > 0) state_.to_host(program_);
             return executor_.run(arguments_.inputs(), outputs_, states_);

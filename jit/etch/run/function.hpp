@@ -95,13 +95,6 @@ template <const auto& program, std::size_t i, class T> argument argument_for(con
         return {};
 }
 
-/// Whether a program multiplies matrices of dtype d.
-template <const auto& program> constexpr bool multiplies(dtype d) {
-    for (const auto& g : program.gemms)
-        if (g.element == d) return true;
-    return false;
-}
-
 template <class T> T result_as(result& r) {
     if constexpr (std::is_same_v<T, etch::tensor>) {
         return std::move(r.array);

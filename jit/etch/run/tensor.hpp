@@ -176,6 +176,8 @@ public:
         return copy;
     }
 
+    /// How many handles share the elements.
+    int handles() const { return memory_ ? memory_->owners.load(std::memory_order_acquire) : 0; }
     /// A parameter: functions write to it.
     bool is_live() const { return memory_ && memory_->live; }
     void set_live() { memory_->live = true; }
