@@ -226,7 +226,10 @@ inline int serve(const functions& known) {
     while (std::getline(std::cin, line)) try {
             std::cout << detail::answer_to(line, known, made, current) << std::endl;
         } catch (const std::exception& e) {
-            std::cout << "failed: " << e.what() << std::endl;
+            std::string said = e.what();
+            for (char& c : said)
+                if (c == '\n') c = ' ';
+            std::cout << "failed: " << said << std::endl;
         }
     return 0;
 }

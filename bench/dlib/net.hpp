@@ -16,8 +16,12 @@ public:
         std::int64_t batches = in_[0].extent(0), rows = in_[0].extent(1),
                      columns = in_[0].size() / (batches * rows);
         for (std::int64_t b = 0; b < batches; ++b) {
-            dlib::resizable_tensor x(rows, columns);
-            std::copy_n(in_[0].data() + b * rows * columns, rows * columns, x.host());
+            std::vector<dlib::matrix<float>> samples;
+            for (std::int64_t i = 0; i < rows; ++i)
+                samples.push_back(
+                    dlib::mat(in_[0].data() + (b * rows + i) * columns, columns, std::int64_t{1}));
+            dlib::resizable_tensor x;
+            net_.to_tensor(samples.begin(), samples.end(), x);
             x_.push_back(std::move(x));
             const From* y = in_[1].data<From>() + b * rows;
             y_.emplace_back(y, y + rows);

@@ -20,7 +20,7 @@ constexpr auto standardize = [](etch::graph& g) {
 };
 constexpr auto heads = [](etch::graph& g) {
     auto x = g.input<float>("x", {g.dim("B"), g.dim("T"), g.dim("H"), g.dim("F")});
-    auto bias = g.input<float>("bias", {g.dim("H"), 1, g.dim("F")});
+    auto bias = expand_dims(g.input<float>("bias", {g.dim("H"), g.dim("F")}), 1);
     g.output("y", transpose(x, {0, 2, 1, 3}) * 0.125 + bias);
 };
 

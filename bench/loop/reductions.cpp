@@ -8,12 +8,20 @@ namespace {
 
 using bench::job;
 
+/// In blocks: one sum of 2^24 numbers of float32 is wrong in the third digit.
 template <class F> float total(std::int64_t n, F f) {
-    float sum = 0;
+    constexpr std::int64_t block = 4096;
+    double sum = 0;
     [[maybe_unused]] bool large = n > bench::worth_threads;
-#pragma omp parallel for simd reduction(+ : sum) if (parallel : large)
-    for (std::int64_t i = 0; i < n; ++i) sum += f(i);
-    return sum;
+#pragma omp parallel for reduction(+ : sum) if (large)
+    for (std::int64_t begin = 0; begin < n; begin += block) {
+        float part = 0;
+        std::int64_t end = std::min(n, begin + block);
+#pragma omp simd reduction(+ : part)
+        for (std::int64_t i = begin; i < end; ++i) part += f(i);
+        sum += static_cast<double>(part);
+    }
+    return static_cast<float>(sum);
 }
 void sum(job& j) {
     const float* x = j.in[0].data();
