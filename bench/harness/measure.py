@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Programs that answer, that they agree, and their times in turn."""
+import ctypes
 import os
 import select
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -17,8 +19,15 @@ def processors(threads):
     return sorted(os.sched_getaffinity(0))[-threads:]
 
 
+def begin_program(cpus):
+    """In the child: pinned, and ended with us even while it is stopped (Linux' PR_SET_PDEATHSIG)."""
+    os.sched_setaffinity(0, cpus)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 class Worker:
-    """A program that answers a line with a line."""
+    """A program that answers a line with a line. Between its turns it is stopped: threads of OpenBLAS and OpenMP that wait
+    for work keep processors busy for 0.1 s, and would be counted to the next program."""
 
     def __init__(self, peer, case, threads, cache):
         self.peer = peer
@@ -26,10 +35,11 @@ class Worker:
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             peer.command(case), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
-            env=known.variables(threads, cache), preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+            env=known.variables(threads, cache), preexec_fn=lambda: begin_program(cpus))
 
     def line(self, line, limit):
         """The answer, or a sentence that begins with "failed"."""
+        self.process.send_signal(signal.SIGCONT)
         try:
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
@@ -39,7 +49,10 @@ class Worker:
             self.process.kill()
             return f"failed: no answer within {limit:.0f} s"
         answer = self.process.stdout.readline()
-        return answer.strip() if answer else self.ended()
+        if not answer:
+            return self.ended()
+        self.process.send_signal(signal.SIGSTOP)
+        return answer.strip()
 
     def ended(self):
         self.process.wait()
@@ -59,6 +72,7 @@ class Worker:
 
     def end(self):
         """Its peak memory in MB."""
+        self.process.send_signal(signal.SIGCONT)
         try:
             self.process.stdin.close()
         except BrokenPipeError:
@@ -138,7 +152,6 @@ def time_task(case, task, peers, workers, rounds, seconds):
     samples = {peer.name: [] for peer, _ in ready}
     for _ in range(rounds):
         for peer, w in list(ready):
-            time.sleep(0.02)  # threads of the one before go to sleep
             answer = w.ask(f"time {seconds} {task.line}", workers.limit)
             if isinstance(answer, str):
                 left_out[peer.name] = answer
