@@ -1,104 +1,130 @@
 # SPDX-License-Identifier: MIT
 # PyTorch: `torch_peer.py [--compile] [--fused]`. Threads are those of OMP_NUM_THREADS.
-import os
 import sys
+import types
 
 import torch
 import torch.nn.functional as F
 
 import worker
+from formulas import FORMULAS, density
 
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+torch.set_num_threads(worker.THREADS)
 compiled, fused = "--compile" in sys.argv, "--fused" in sys.argv
 
+m = types.SimpleNamespace(**{name: getattr(torch, name) for name in (
+    "exp", "log", "sqrt", "square", "tanh", "sum", "mean", "argmax", "erf")}, max=torch.amax, transpose=torch.permute)
 
-def net():
-    model = torch.nn.Sequential(torch.nn.Linear(784, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10))
-    with torch.no_grad():
-        for layer, weight in zip((model[0], model[2]), worker.first_weights()):
-            layer.weight.copy_(torch.from_numpy(weight.T.copy()))
+
+def perhaps_compiled(f):
+    return torch.compile(f, dynamic=False) if compiled else f
+
+
+def tensors(arguments):
+    """Labels are int64, as its cross entropy wants them."""
+    found = [torch.from_numpy(a) for a in arguments]
+    return [t.long() if t.dtype == torch.int32 else t for t in found]
+
+
+def of_formula(f):
+    def make(arguments):
+        torch._dynamo.reset() if compiled else None
+        arguments = tensors(arguments)
+        run = perhaps_compiled(lambda *a: f(m, *a))
+        return worker.Pure(lambda: run(*arguments))
+
+    return make
+
+
+def cross_entropy(arguments):
+    x, label = tensors(arguments)
+    loss_of = perhaps_compiled(lambda x: F.cross_entropy(x, label))
+
+    def run():
+        leaf = x.detach().requires_grad_()
+        loss = loss_of(leaf)
+        gradient, = torch.autograd.grad(loss, leaf)
+        return gradient, loss.detach()
+
+    return worker.Pure(run)
+
+
+def density_derivatives(arguments):
+    s, t, p = tensors(arguments)
+    p = p.broadcast_to(s.shape).contiguous()  # derivatives are wanted at each point
+    rho_of = perhaps_compiled(lambda s, t, p: density(m, s, t, p))
+    ones = torch.ones_like(s)
+
+    def run():
+        leaves = [x.detach().requires_grad_() for x in (s, t, p)]
+        rho = rho_of(*leaves)
+        return rho.detach(), *torch.autograd.grad(rho, leaves, ones)
+
+    return worker.Pure(run)
+
+
+def net_of(weights, between):
+    layers = []
+    for w in weights:
+        layer = torch.nn.Linear(*w.shape)
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(w.T.copy()))
             layer.bias.zero_()
-    return model
+        layers += [layer, between()]
+    return torch.nn.Sequential(*layers[:-1])
 
 
-def digits(name):
-    optimizer, size = name.split("_")
+def optimizer_of(name, parameters):
+    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[name]
+    return kind(parameters, lr=worker.RATE[name], fused=fused)
 
-    def make():
-        model = net()
-        if optimizer == "sgd":
-            update = torch.optim.SGD(model.parameters(), lr=0.01, fused=fused)
-        else:
-            update = torch.optim.Adam(model.parameters(), lr=1e-3, fused=fused)
 
-        def forward(image, label):
-            return F.cross_entropy(model(image), label)
+def training(optimizer, between, loss_of):
+    def make(weights):
+        torch._dynamo.reset() if compiled else None
+        model = net_of(weights, between)
+        update = optimizer_of(optimizer, model.parameters())
+        forward = perhaps_compiled(lambda x, y: loss_of(model(x), y))
+        advance = perhaps_compiled(update.step) if not fused else update.step
 
-        if compiled:
-            forward = torch.compile(forward)
-
-        def step(image, label):
+        def step(x, y):
             update.zero_grad(set_to_none=True)
-            loss = forward(image, label)
+            loss = forward(x, y)
             loss.backward()
-            update.step()
+            advance()
             return loss.detach()
 
         return step
 
-    return worker.Digits(int(size), lambda x, y: (torch.from_numpy(x), torch.from_numpy(y).long()), make)
+    return lambda arguments: worker.Training(arguments, lambda x: tensors([x])[0], make)
 
 
-def rows(name):
-    function, size = name.rsplit("_", 1)
-    height, width = map(int, size.split("x"))
-    x, gain, offset, label = map(torch.from_numpy, worker.rows(height, width))
-    label = label.long()
-    if function == "softmax":
-        def f(x):
-            return torch.softmax(x, -1)
-    elif function == "layer_norm":
-        def f(x):
-            return F.layer_norm(x, (width,), gain, offset, 1e-5)
-    else:
-        def loss_of(x):
-            return F.cross_entropy(x, label)
+def adam(arguments):
+    def make(p):
+        torch._dynamo.reset() if compiled else None
+        p = torch.from_numpy(p)
+        p.grad = torch.from_numpy(arguments[0])
+        update = optimizer_of("adam", [p])
+        advance = perhaps_compiled(update.step)
 
-        if compiled:
-            loss_of = torch.compile(loss_of)
+        def step(_):
+            advance()
+            return p
 
-        def run():
-            leaf = x.detach().requires_grad_()
-            loss = loss_of(leaf)
-            gradient, = torch.autograd.grad(loss, leaf)
-            return gradient, loss.detach()
+        return step
 
-        return worker.Rows(run)
-    if compiled:
-        f = torch.compile(f)
-    return worker.Rows(lambda: f(x))
+    return worker.Update(arguments, torch.from_numpy, make)
 
 
-def elementwise(name):
-    formula, size = name.rsplit("_", 1)
-    n = 1 << int(size.removeprefix("2^"))
-    x, z = (torch.from_numpy(worker.numbers(n, stream, -2, 2)) for stream in (1, 2))
-    formulas = {
-        "affine": lambda: 1.5 * x - 0.5 * z + 0.25,
-        "tanh": lambda: torch.tanh(1.5 * x - 0.5),
-        "gelu": lambda: F.gelu(x, approximate="tanh"),
-        "wave": lambda: torch.sqrt(x * x + z * z) * torch.exp(-x * x) + z,
-    }
-    if formula not in formulas:
-        return None
-    f = formulas[formula]
-    return worker.Rows(torch.compile(f) if compiled else f)
-
-
-def make(name):
-    if name.startswith(("sgd", "adam")) and "^" not in name:
-        return digits(name)
-    return elementwise(name) if "^" in name else rows(name)
-
-
-worker.serve(make)
+special = {
+    "gelu": lambda m, x: F.gelu(x, approximate="tanh"), "softmax": lambda m, x: torch.softmax(x, -1),
+    "layer_norm": lambda m, x, gain, offset: F.layer_norm(x, gain.shape, gain, offset, 1e-5),
+    "column_variance": lambda m, x: torch.var(x, 0, correction=0),
+    "gemm": lambda m, a, b: a @ b, "gemm_ta": lambda m, a, b: a.T @ b, "gemm_tb": lambda m, a, b: a @ b.T}
+trained = {
+    "adam": adam, "digits_sgd": training("sgd", torch.nn.ReLU, F.cross_entropy),
+    "digits_adam": training("adam", torch.nn.ReLU, F.cross_entropy),
+    "tiny_sgd": training("sgd", torch.nn.Tanh, F.mse_loss)}
+pure = {name: of_formula(f) for name, f in (FORMULAS | special).items()} | {
+    "cross_entropy": cross_entropy, "density_derivatives": density_derivatives}
+worker.serve(trained if fused else pure | trained)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What bench/worker.hpp is, for the peers in Python: the same data, the same commands.
+# What bench/worker.hpp is, for the peers in Python: the same commands, the same numbers as arguments.
 import os
 import sys
 import time
@@ -7,6 +7,10 @@ import time
 import numpy
 
 NOW = time.process_time if os.environ.get("BENCH_CLOCK") == "cpu" else time.perf_counter
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
+RATE = {"sgd": 0.01, "adam": 1e-3}
+# After more steps rounding decides: where a gradient is nearly zero, Adam takes its sign.
+CHECKED_STEPS = 3
 
 
 def uniform(count, stream):
@@ -19,61 +23,28 @@ def uniform(count, stream):
     return (h >> numpy.uint32(8)).astype(numpy.float32) * numpy.float32(2**-24)
 
 
-def numbers(shape, stream, low, high):
-    low, high = numpy.float32(low), numpy.float32(high)
-    return (low + (high - low) * uniform(int(numpy.prod(shape)), stream)).reshape(shape)
+def parse(text):
+    """An argument from its description, as f32:32x784:1:-0.5:0.5."""
+    dtype, extents, stream, low, high = text.split(":")
+    shape = tuple(map(int, extents.split("x")))
+    real = numpy.float64 if dtype == "f64" else numpy.float32
+    low, high = real(low), real(high)
+    x = low + (high - low) * uniform(int(numpy.prod(shape)), int(stream)).astype(real)
+    return (x.astype(numpy.int32) if dtype == "i32" else x).reshape(shape)
 
 
-def labels(count, stream, below):
-    return (uniform(count, stream) * numpy.float32(below)).astype(numpy.int32)
+def sampled(results):
+    """The evenly spaced elements that stand for results."""
+    values = []
+    for r in results if isinstance(results, (tuple, list)) else [results]:
+        x = numpy.asarray(r).ravel()
+        step = max(1, x.size // 16)
+        values += [float(e) for e in x[::step]] + [float(x[-1])]
+    return values
 
 
-def glorot(rows, columns, stream):
-    limit = (6 / (rows + columns)) ** 0.5
-    return numbers((rows, columns), stream, -limit, limit)
-
-
-def first_weights():
-    return glorot(784, 256, 1), glorot(256, 10, 2)
-
-
-def batches(size):
-    return [(numbers((size, 784), 10 + i, 0, 1), labels(size, 20 + i, 10)) for i in range(4)]
-
-
-def rows(height, width):
-    """x, gain, offset, label of the case `rows`."""
-    return (numbers((height, width), 1, -4, 4), numbers(width, 2, 0, 1), numbers(width, 3, -1, 1),
-            labels(height, 4, width))
-
-
-def sample_elements(x):
-    x = numpy.asarray(x).ravel()
-    step = max(1, x.size // 16)
-    return [float(e) for e in x[::step]] + [float(x[-1])]
-
-
-class Digits:
-    """Steps over the batches; `make(batches)` gives a function of a batch whose result is the loss, with fresh weights."""
-
-    def __init__(self, size, convert, make):
-        self.data = [convert(*batch) for batch in batches(size)]
-        self.make = make
-        self.reset()
-
-    def reset(self):
-        self.step, self.next = self.make(), 0
-
-    def run(self):
-        self.next += 1
-        return float(self.step(*self.data[(self.next - 1) % 4]))
-
-    def check(self):
-        return [self.run() for _ in range(5)]
-
-
-class Rows:
-    """A function without state whose first result is an array, and whose second, if there is one, is a number."""
+class Pure:
+    """A function without state: `run` gives an array or several."""
 
     def __init__(self, run):
         self.run = run
@@ -82,10 +53,46 @@ class Rows:
         pass
 
     def check(self):
-        results = self.run()
-        if not isinstance(results, tuple):
-            return sample_elements(results)
-        return sample_elements(results[0]) + [float(results[1])]
+        return sampled(self.run())
+
+
+class Training:
+    """Arguments are batches of two inputs and weights. `make(weights)` gives a step with fresh ones, a function of a batch
+    whose result is the loss; `convert` makes an array the library's own."""
+
+    def __init__(self, arguments, convert, make):
+        self.batches = [(convert(x), convert(y)) for x, y in zip(*arguments[:2])]
+        self.weights, self.make = arguments[2:], make
+        self.reset()
+
+    def reset(self):
+        self.step, self.next = self.make([w.copy() for w in self.weights]), 0
+
+    def run(self):
+        self.next += 1
+        return float(self.step(*self.batches[(self.next - 1) % len(self.batches)]))
+
+    def check(self):
+        return [self.run() for _ in range(CHECKED_STEPS)]
+
+
+class Update:
+    """Adam's update of one array: `make(p)` gives a step that is a function of the gradient and gives p."""
+
+    def __init__(self, arguments, convert, make):
+        self.gradient, self.first, self.make = convert(arguments[0]), arguments[1], make
+        self.reset()
+
+    def reset(self):
+        self.step = self.make(self.first.copy())
+
+    def run(self):
+        return self.step(self.gradient)
+
+    def check(self):
+        for _ in range(2):
+            self.run()
+        return sampled(self.run())
 
 
 def samples_of(task, seconds):
@@ -106,29 +113,32 @@ def samples_of(task, seconds):
     return samples
 
 
-def serve(make):
-    """make(name) gives a task, or None where there is no such case."""
-    tasks, out = {}, sys.stdout
+def serve(functions):
+    """`functions` are {name: function of the arguments, as arrays of numpy, that gives a task}."""
+    made, current, out = None, None, sys.stdout
     sys.stdout = sys.stderr  # nobody else may answer
     for line in sys.stdin:
-        command, name, *rest = line.split()
+        if line.strip() == "functions":
+            print(" ".join(functions), file=out, flush=True)
+            continue
+        command, seconds, *description = line.split()
+        values = []
         try:
-            if name not in tasks:
-                tasks.clear()
-                tasks[name] = make(name)
-            task = tasks[name]
-            if task is None:
-                answer = "unknown"
+            if description[0] not in functions:
+                print("unknown", file=out, flush=True)
+                continue
+            if description != current:
+                made = current = None
+                made = functions[description[0]]([parse(text) for text in description[1:]])
+                current = description
+            if command == "check":
+                made.reset()
+                values = made.check()
+            elif command == "time":
+                values = samples_of(made, float(seconds))
             else:
-                if command == "check":
-                    task.reset()
-                    values = task.check()
-                elif command == "time":
-                    values = samples_of(task, float(rest[0]))
-                else:
-                    task.run()
-                    values = []
-                answer = " ".join("%.9g" % v for v in values)
+                made.run()
+            answer = " ".join("%.9g" % v for v in values)
         except Exception as e:
-            answer = "failed: " + " ".join(str(e).split())[:200]
+            answer = f"failed: {type(e).__name__}: " + " ".join(str(e).split())[:300]
         print(answer, file=out, flush=True)
