@@ -116,14 +116,14 @@ struct grouping : sweep {
     struct walked {
         std::vector<int> reads;
         std::int64_t cost = 0;
-        bool kernel = false, legal = true, reshaped = false;
+        bool kernel = false, legal = true, tables = false;
     };
     /// What group k reads and computes while values are stored as they are now. Not legal: it would need a value before
     /// that is there.
     constexpr void walk(int k, walked& w) {
         w.reads.clear();
         w.cost = 0;
-        w.kernel = w.reshaped = false;
+        w.kernel = w.tables = false;
         w.legal = true;
         ++epoch;
         todo.clear();
@@ -311,14 +311,16 @@ protected:
     std::vector<std::array<int, 2>> computed_again;  // in choose_first: a value, a group
 
     constexpr void reach(int k, int v, bool from_memory, walked& w) {
-        if (seen[at_index(v)] == epoch) return;
-        seen[at_index(v)] = epoch;
         if (int lies = lies_in[at_index(v)]; lies >= 0) {
             v = lies;
-            from_memory = w.reshaped = true;
+            from_memory = true;
         }
         role r = roles[at_index(v)];
         if (r == role::number) return;
+        if (!from_memory) {
+            if (seen[at_index(v)] == epoch) return;
+            seen[at_index(v)] = epoch;
+        }
         bool there = loadable(v, k);
         if (r != role::memory && !from_memory) {
             const group& u = groups[at_index(k)];
@@ -339,9 +341,11 @@ protected:
                 }
             }
         }
+        // What is read from memory may be computed, too: of a table, a kernel reads other elements than its own.
+        w.tables = w.tables || from_memory;
+        if (w.tables && std::find(w.reads.begin(), w.reads.end(), v) != w.reads.end()) return;
         if (choosing && r != role::memory) stored[at_index(v)] = 1;
         w.legal = w.legal && there;
-        if (w.reshaped && std::find(w.reads.begin(), w.reads.end(), v) != w.reads.end()) return;
         w.reads.push_back(v);
         w.cost += bytes(v);
     }
