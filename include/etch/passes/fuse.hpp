@@ -112,7 +112,7 @@ struct fusion : grouping {
                 }
             for (int v : old)
                 if (roles[at_index(v)] >= role::made && stored[at_index(v)] &&
-                    !must_be[at_index(v)] && readers[at_index(v)].empty()) {
+                    !must_be[at_index(v)] && !is_read(v)) {
                     set_stored(v, false);
                     made_by(v);
                 }
@@ -131,7 +131,8 @@ struct fusion : grouping {
     static constexpr std::size_t most_readers = 6;
 
     constexpr bool drop(int v) {
-        const std::vector<int> users = readers[at_index(v)];
+        std::vector<int> users;
+        each_reader(v, [&](int k) { users.push_back(k); });
         if (users.size() > most_readers) return false;
         begin();
         set_stored(v, false);
@@ -156,7 +157,7 @@ struct fusion : grouping {
                 delay(k, groups[at_index(home_group)].stage + 1);
         list.push_back(home_group);
         settle(list);
-        legal = legal && !readers[at_index(v)].empty();
+        legal = legal && is_read(v);
         return pays();
     }
     /// Group k runs at this later stage, and what reads from it after that.
@@ -169,13 +170,13 @@ struct fusion : grouping {
             int m = late.back();
             late.pop_back();
             each_made(m, [&](int v) {
-                for (int r : readers[at_index(v)]) {
+                each_reader(v, [&](int r) {
                     int next = groups[at_index(m)].stage + 1;
-                    if (groups[at_index(r)].stage >= next) continue;
+                    if (groups[at_index(r)].stage >= next) return;
                     save(r);
                     groups[at_index(r)].stage = next;
                     late.push_back(r);
-                }
+                });
             });
         }
     }
@@ -190,17 +191,14 @@ struct fusion : grouping {
             list.pop_back();
             bool found = false;
             each_made(m, [&](int v) {
-                for (int r : readers[at_index(v)]) {
-                    if (r == j) {
-                        found = found || m != i;
-                        continue;
-                    }
-                    if (groups[at_index(r)].stage >= groups[at_index(j)].stage ||
+                each_reader(v, [&](int r) {
+                    if (r == j) found = found || m != i;
+                    if (r == j || groups[at_index(r)].stage >= groups[at_index(j)].stage ||
                         std::find(known.begin(), known.end(), r) != known.end())
-                        continue;
+                        return;
                     known.push_back(r);
                     list.push_back(r);
-                }
+                });
             });
             if (found) return true;
         }
@@ -288,8 +286,9 @@ struct fusion : grouping {
         const cluster &c = cluster_at(i), &d = cluster_at(j);
         unsigned mine = significant(c.space), other = significant(d.space);
         if (mine == 0 || other == 0) return false;
-        if (!c.space.same_shape(d.space)) return count(mine) != count(other) || true;
-        return true;
+        // Rows of the one cannot be columns of the other.
+        return count(mine) != count(other) || c.reduced == 0 || d.reduced == 0 ||
+               count(c.reduced) == count(d.reduced);
     }
     /// Makes groups i and j one where that is legal and pays; i has the earlier stage or the same.
     constexpr bool join(int i, int j) {
@@ -325,13 +324,14 @@ struct fusion : grouping {
         for (int v : clusters[at_index(c)].members) {
             if (!stored[at_index(v)] || must_be[at_index(v)]) continue;
             bool elsewhere = false;
-            for (int r : readers[at_index(v)]) elsewhere = elsewhere || (r != into && r != from);
+            each_reader(v, [&](int r) { elsewhere = elsewhere || (r != into && r != from); });
             if (!elsewhere) set_stored(v, false);
         }
         int at_stage = groups[at_index(into)].stage;
         each_made(into, [&](int v) {
-            for (int r : readers[at_index(v)])
+            each_reader(v, [&](int r) {
                 if (r != into && r != from) delay(r, at_stage + 1);
+            });
         });
         settle({into, from});
         legal = legal && groups[at_index(into)].stage == at_stage && in_order(into);
@@ -440,16 +440,15 @@ struct fusion : grouping {
     /// Clusters that read the same data, or of which one reads what the other makes; most bytes first.
     constexpr std::vector<pair> pairs() {
         std::vector<pair> all;
-        for (std::size_t v = 0; v < readers.size(); ++v) {
-            const auto& list = readers[v];
-            const int value = static_cast<int>(v);
-            if (list.empty() || significant(g.type_of(value)) == 0) continue;
-            int maker = group_of[v];
-            for (std::size_t a = 0; a < list.size(); ++a) {
-                if (maker >= 0) add_pair(all, maker, list[a], 2 * bytes(value));
+        std::vector<int> list;
+        for (int v = 0; v < static_cast<int>(first_reader.size()); ++v) {
+            if (!is_read(v) || significant(g.type_of(v)) == 0) continue;
+            list.clear();
+            each_reader(v, [&](int k) { list.push_back(k); });
+            if (computed(v)) list.push_back(group_of[at_index(v)]);
+            for (std::size_t a = 0; a < list.size(); ++a)
                 for (std::size_t b = a + 1; b < list.size() && b <= a + most_neighbours; ++b)
-                    add_pair(all, list[a], list[b], bytes(value));
-            }
+                    add_pair(all, list[a], list[b], bytes(v));
         }
         std::sort(all.begin(), all.end(), [](const pair& a, const pair& b) {
             return a.i != b.i ? a.i < b.i : a.j < b.j;
@@ -509,7 +508,7 @@ struct fusion : grouping {
         std::int64_t below = 0;
         for (std::size_t i = 0; i < list.size() && i < 16; ++i)
             for (int u : g.operands(g.node_of(list[i]))) {
-                int b = base_of(u);
+                int b = base(u);
                 if (roles[at_index(b)] == role::made && !stored[at_index(b)]) {
                     list.push_back(b);
                     continue;
@@ -542,7 +541,7 @@ struct fusion : grouping {
         for (int i : order) {
             const node& n = node_at(i);
             if (n.op != op_of<reshape_row>()) continue;
-            int b = base_of(g.operands(n)[0]);
+            int b = base(g.operands(n)[0]);
             stage_of[at_index(n.results.first)] = own(b) ? stage_of[at_index(b)] : 0;
         }
     }

@@ -26,15 +26,17 @@ struct grouping : sweep {
         std::int64_t cost = 0;   // of what it reads and computes
         bool kernel = false;     // it stores something
     };
-    enum class role : std::uint8_t { number, memory, made, reduced };
 
     std::vector<char> stored;   // values that must lie in memory
     std::vector<char> must_be;  // stored, in every grouping
     std::vector<group> groups;
     std::vector<int> group_of;  // by value: what makes it
-    std::vector<role> roles;
     std::vector<int> lies_in;  // by value: of a reshaped one, whose memory it is
-    std::vector<std::vector<int>> readers;  // by value: groups
+    std::vector<int> first_reader;  // by value: in `links`, -1 for none
+    struct link {
+        int group, next;
+    };
+    std::vector<link> links;
 
     constexpr grouping(graph& graph_in, int loop, std::span<const int> roots,
                        std::span<const int> updates)
@@ -42,13 +44,10 @@ struct grouping : sweep {
           stored(g.values.size(), 0),
           must_be(g.values.size(), 0),
           group_of(g.values.size(), -1),
-          roles(g.values.size(), role::memory),
           lies_in(g.values.size(), -1),
-          readers(g.values.size()),
-          bases(g.values.size(), -1),
+          first_reader(g.values.size(), -1),
           sizes(g.values.size(), -1),
           seen(g.values.size(), 0) {
-        find_roles();
         find_must(roots, updates);
         find_groups();
         choose_first();
@@ -93,10 +92,6 @@ struct grouping : sweep {
                                                             : elements(v);
         return each * row.cost / operations_per_byte;
     }
-    constexpr int base_of(int v) {
-        int& b = bases[at_index(v)];
-        return b < 0 ? b = base(v) : b;
-    }
 
     // ---- groups -----------------------------------------------------------------------------------------------------
     constexpr bool is_cluster(int k) const { return groups[at_index(k)].cluster >= 0; }
@@ -139,7 +134,7 @@ struct grouping : sweep {
         } else if (u.node >= 0) {
             const node& n = node_at(u.node);
             bool plain = plain_reader(n);
-            for (int x : g.operands(n)) reach(k, base_of(x), plain, w);
+            for (int x : g.operands(n)) reach(k, base(x), plain, w);
         }
         while (!todo.empty()) {
             int v = todo.back();
@@ -148,7 +143,7 @@ struct grouping : sweep {
             const node& n = g.node_of(v);
             bool table = row_of(n).kind == op_class::gather;
             for (int x : g.operands(n)) {
-                reach(k, base_of(x), table, w);
+                reach(k, base(x), table, w);
                 table = false;
             }
         }
@@ -156,29 +151,38 @@ struct grouping : sweep {
     /// Group k reads now these values.
     constexpr void set_reads(int k, const std::vector<int>& reads) {
         group& u = groups[at_index(k)];
-        for (int v : u.reads) {
-            auto& list = readers[at_index(v)];
-            for (std::size_t i = 0; i < list.size(); ++i)
-                if (list[i] == k) {
-                    list[i] = list.back();
-                    list.pop_back();
+        for (int v : u.reads)
+            for (int* l = &first_reader[at_index(v)]; *l >= 0; l = &links[at_index(*l)].next)
+                if (links[at_index(*l)].group == k) {
+                    *l = links[at_index(*l)].next;
                     break;
                 }
+        for (int v : reads) {
+            links.push_back({k, first_reader[at_index(v)]});
+            first_reader[at_index(v)] = static_cast<int>(links.size()) - 1;
         }
-        for (int v : reads) readers[at_index(v)].push_back(k);
         u.reads = reads;
     }
+    template <class F> constexpr void each_reader(int v, F f) const {
+        for (int l = first_reader[at_index(v)]; l >= 0;) {
+            const link at = links[at_index(l)];
+            f(at.group);
+            l = at.next;
+        }
+    }
+    constexpr bool is_read(int v) const { return first_reader[at_index(v)] >= 0; }
     /// What is saved because the one kernel that reads product v runs on each block of it, out of the cache: its own
     /// start, and that the product itself is written and read.
     constexpr std::int64_t epilogue_gain(int v) {
-        const auto& list = readers[at_index(v)];
-        if (list.size() != 1 || must_be[at_index(v)] || !is_cluster(list[0])) return 0;
-        const group& u = groups[at_index(list[0])];
-        const cluster& c = cluster_at(list[0]);
+        if (!is_read(v) || must_be[at_index(v)]) return 0;
+        const link reader = links[at_index(first_reader[at_index(v)])];
+        if (reader.next >= 0 || !is_cluster(reader.group)) return 0;
+        const group& u = groups[at_index(reader.group)];
+        const cluster& c = cluster_at(reader.group);
         int stage = groups[at_index(group_of[at_index(v)])].stage;
         if (c.reduced != 0 || u.stage == last_stage || !c.space.same_shape(g.type_of(v))) return 0;
         for (int m : c.members)
-            if (kind(m) == op_class::reduction || kind(m) == op_class::gather) return 0;
+            if (is_reduction(m) || kind(m) == op_class::gather) return 0;
         for (int x : u.reads)
             if (int maker = group_of[at_index(x)];
                 x != v && maker >= 0 && groups[at_index(maker)].stage >= stage)
@@ -189,22 +193,6 @@ struct grouping : sweep {
         int maker = group_of[at_index(v)];
         return maker >= 0 && groups[at_index(maker)].node >= 0 &&
                node_at(groups[at_index(maker)].node).op == op_of<dot_row>();
-    }
-    /// Stages from group k on, after what it makes is known later: no reader may come before.
-    constexpr void push_readers(int k) {
-        std::vector<int> late{k};
-        while (!late.empty()) {
-            int m = late.back();
-            late.pop_back();
-            each_made(m, [&](int v) {
-                for (int r : readers[at_index(v)]) {
-                    int& stage = groups[at_index(r)].stage;
-                    if (stage > groups[at_index(m)].stage) continue;
-                    stage = groups[at_index(m)].stage + 1;
-                    late.push_back(r);
-                }
-            });
-        }
     }
     template <class F> constexpr void each_made(int k, F f) const {
         const group& u = groups[at_index(k)];
@@ -229,32 +217,15 @@ struct grouping : sweep {
         return sum;
     }
 
-protected:
+public:
     static constexpr std::int64_t most_elements = std::int64_t{1} << 40;
-    std::vector<int> bases;
     std::vector<std::int64_t> sizes;
     std::vector<int> seen;
     std::vector<int> todo;
     int epoch = 0;
 
-    constexpr void find_roles() {
-        for (int i : order) {
-            const node& n = node_at(i);
-            op_class k = row_of(n).kind;
-            role r = role::memory;
-            int v = n.results.first;
-            if (k == op_class::reduction)
-                r = role::reduced;
-            else if (computed(v))
-                r = role::made;
-            else if (n.op == op_of<extent_value_row>() ||
-                     (n.op == op_of<constant_row>() && g.type_of(v).rank == 0))
-                r = role::number;
-            for (int k2 = 0; k2 < n.results.count; ++k2) roles[at_index(v + k2)] = r;
-        }
-    }
     constexpr void find_must(std::span<const int> roots, std::span<const int> updates) {
-        auto must = [&](int v) { must_be[at_index(base_of(v))] = 1; };
+        auto must = [&](int v) { must_be[at_index(base(v))] = 1; };
         for (int v : roots) must(v);
         for (int v : updates) must(v);
         for (int i : order) {
@@ -268,6 +239,9 @@ protected:
     }
     constexpr void find_groups() {
         groups.reserve(clusters.size() + 16);
+        links.reserve(256);
+        todo.reserve(64);
+        computed_again.reserve(64);
         for (std::size_t c = 0; c < clusters.size(); ++c) {
             if (clusters[c].merged >= 0) continue;
             groups.push_back({static_cast<int>(c), -1, clusters[c].stage, {}, 0, false});
@@ -279,7 +253,7 @@ protected:
             if (row_of(n).kind != op_class::opaque) continue;
             int v = n.results.first, k = static_cast<int>(groups.size());
             if (n.op == op_of<reshape_row>()) {
-                int b = base_of(g.operands(n)[0]);
+                int b = base(g.operands(n)[0]);
                 int& lies = lies_in[at_index(v)];
                 lies = lies_in[at_index(b)] < 0 ? b : lies_in[at_index(b)];
                 continue;
@@ -297,6 +271,7 @@ protected:
             return s != t ? s > t : a > b;
         });
         walked w;
+        w.reads.reserve(16);
         choosing = true;
         for (int k : by_stage) {
             walk(k, w);

@@ -25,6 +25,7 @@ struct sweep : clustering {
           ready(g.values.size(), 1),
           pass_of(g.values.size(), 0) {
         mark_final(roots, updates);
+        clusters.reserve(16 + order.size() / 4);  // constant evaluation is slow at growing vectors
         for (int n : order) place_node(n);
     }
 
@@ -32,7 +33,7 @@ struct sweep : clustering {
         std::vector<char> elsewhere(g.values.size(), 0);
         for (int v : roots) elsewhere[at_index(v)] = 1;
         for (int v : updates)
-            if (computed(v) && kind(v) == op_class::elementwise) final[at_index(v)] = 1;
+            if (roles[at_index(v)] == role::made && kind(v) == op_class::elementwise) final[at_index(v)] = 1;
         for (auto i = order.size(); i-- > 0;) {
             const node& n = node_at(order[i]);
             bool all_final = n.results.count == 1 && final[at_index(n.results.first)] &&
@@ -41,7 +42,7 @@ struct sweep : clustering {
             for (int u : g.operands(n)) {
                 if (!all_final)
                     elsewhere[at_index(u)] = 1;
-                else if (own(u) && (kind(u) == op_class::elementwise || is_view(u)))
+                else if (own(u) && (is_view(u) || kind(u) == op_class::elementwise))
                     final[at_index(u)] = 1;
             }
         }
@@ -49,7 +50,7 @@ struct sweep : clustering {
 
     /// Whether q may be computed again inside of a kernel at this stage.
     constexpr bool can_inline(int q, int stage, const type& user) const {
-        if (!computed(q) || kind(q) == op_class::reduction || ready[at_index(q)] > stage)
+        if (!computed(q) || is_reduction(q) || ready[at_index(q)] > stage)
             return false;
         const type& t = g.type_of(q);
         if (t.rank == 0 || inline_cost[at_index(q)] <= cheap) return true;
@@ -68,7 +69,7 @@ struct sweep : clustering {
                 int b = base(u);
                 if (n.op == op_of<reshape_row>())
                     stage = own(b) ? stage_of[at_index(b)] : 0;
-                else if (own(b) && (computed(b) || opaque(b)))
+                else if (computed(b) || opaque(b))
                     stage = std::max(stage, stage_of[at_index(b)] + 1);
             }
             for (int r = 0; r < n.results.count; ++r) {
@@ -79,11 +80,11 @@ struct sweep : clustering {
         }
         if (!computed(v)) return;
         std::vector<source> operands;
+        operands.reserve(at_index(n.operands.count));
         for (int o = 0; o < n.operands.count; ++o) operands.push_back(operand_source(n, o));
         int stage = 1, cost = row_of(n).cost, is_ready = 1;
         for (std::size_t o = 0; o < operands.size(); ++o) {
             int q = operands[o].value;
-            if (!own(q)) continue;
             if (opaque(q)) stage = std::max(stage, stage_of[at_index(q)] + 1);
             if (!computed(q)) {
                 is_ready = std::max(is_ready, ready[at_index(q)]);
@@ -92,7 +93,7 @@ struct sweep : clustering {
             bool table = k == op_class::gather && o == 0;  // a gather reads it from memory
             if (stage_of[at_index(q)] < last_stage)
                 stage = std::max(stage, stage_of[at_index(q)] + (table ? 1 : 0));
-            if (kind(q) == op_class::reduction || table) {
+            if (is_reduction(q) || table) {
                 is_ready = std::max(is_ready, stage_of[at_index(q)] + 1);
             } else {
                 is_ready = std::max(is_ready, ready[at_index(q)]);
@@ -112,14 +113,14 @@ struct sweep : clustering {
     constexpr int pass_in(const node& n, std::span<const source> operands, int stage) const {
         int pass = 0;
         for (const auto& o : operands)
-            if (own(o.value) && computed(o.value) && stage_of[at_index(o.value)] == stage)
+            if (computed(o.value) && stage_of[at_index(o.value)] == stage)
                 pass = std::max(pass, pass_of[at_index(o.value)]);
         return pass + (row_of(n).kind == op_class::reduction ? 1 : 0);
     }
     /// Whether some operand of the same stage can be neither a neighbour nor computed again.
     constexpr bool blocked(std::span<const source> operands, int stage, const type& space) const {
         for (const auto& o : operands)
-            if (own(o.value) && computed(o.value) && stage_of[at_index(o.value)] == stage &&
+            if (computed(o.value) && stage_of[at_index(o.value)] == stage &&
                 !can_inline(o.value, stage, space))
                 return true;
         return false;
@@ -151,7 +152,7 @@ struct sweep : clustering {
                             const type& space) {
         int best = -1;
         for (const auto& o : operands) {
-            if (!own(o.value) || !computed(o.value) || stage_of[at_index(o.value)] != stage)
+            if (!computed(o.value) || stage_of[at_index(o.value)] != stage)
                 continue;
             int c = home(o.value);
             if (c < 0) continue;
@@ -166,14 +167,14 @@ struct sweep : clustering {
         bool found = false;
         unsigned reduced = 0;
         for (const auto& o : operands) {
-            if (!own(o.value) || home(o.value) != best || found) continue;
+            if (home(o.value) != best || found) continue;
             found = map_from(clusters[at_index(best)], space, o, map) &&
                     accept(n, best, space, map, reduced);
         }
         if (!found) return false;
         for (std::size_t k = 0; k < operands.size(); ++k) {
             const auto& o = operands[k];
-            if (!own(o.value) || !computed(o.value) || stage_of[at_index(o.value)] != stage)
+            if (!computed(o.value) || stage_of[at_index(o.value)] != stage)
                 continue;
             if (row_of(n).kind == op_class::gather && k == 0) return false;
             int c = home(o.value);
@@ -295,7 +296,7 @@ struct sweep : clustering {
             bool ended = after(d, v);
             if (ended && !(mask == 0)) return false;
             if (!ended && mask == 0 && rows != full && significant(d.space) != 0) return false;
-            if (kind(v) == op_class::reduction) {
+            if (is_reduction(v)) {
                 const type& x = g.type_of(g.operands(g.node_of(v))[0]);
                 if (ended && significant(x) != 0 && significant(d.space) != full &&
                     count(significant(d.space)) != count(full))
