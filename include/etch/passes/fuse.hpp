@@ -20,6 +20,11 @@ struct fusion : grouping {
         search();
         settle_stages();
     }
+    /// Each value in a cluster of its own: what is made one from here on is up to the caller.
+    struct each_alone {};
+    constexpr fusion(each_alone, graph& graph_in, int loop, std::span<const int> roots,
+                     std::span<const int> updates)
+        : grouping(graph_in, loop, roots, updates, true) {}
 
     /// How cluster c (-1: a step of its own at `stage`) gets value q: as a member, from memory, or by computing it again.
     enum class access : std::uint8_t { member, memory, again };
@@ -279,10 +284,11 @@ struct fusion : grouping {
         return true;
     }
     /// Whether two clusters may be one at all, before anything is looked at in detail.
-    constexpr bool similar(int i, int j) const {
+    constexpr bool similar(int i, int j, bool always = false) const {
         if (i == j || !is_cluster(i) || !is_cluster(j)) return false;
         const group &a = groups[at_index(i)], &b = groups[at_index(j)];
-        if (a.stage == last_stage || b.stage == last_stage || !a.kernel || !b.kernel) return false;
+        if (a.stage == last_stage || b.stage == last_stage || (!always && (!a.kernel || !b.kernel)))
+            return false;
         const cluster &c = cluster_at(i), &d = cluster_at(j);
         unsigned mine = significant(c.space), other = significant(d.space);
         if (mine == 0 || other == 0) return false;
@@ -290,9 +296,9 @@ struct fusion : grouping {
         return count(mine) != count(other) || c.reduced == 0 || d.reduced == 0 ||
                count(c.reduced) == count(d.reduced);
     }
-    /// Makes groups i and j one where that is legal and pays; i has the earlier stage or the same.
-    constexpr bool join(int i, int j) {
-        if (!similar(i, j)) return false;
+    /// Makes groups i and j one where that is legal and pays, or is legal alone.
+    constexpr bool join(int i, int j, bool always = false) {
+        if (!similar(i, j, always)) return false;
         if (groups[at_index(i)].stage > groups[at_index(j)].stage) std::swap(i, j);
         int into = j, from = i;
         if (count(significant(cluster_at(i).space)) > count(significant(cluster_at(j).space)))
@@ -335,6 +341,7 @@ struct fusion : grouping {
         });
         settle({into, from});
         legal = legal && groups[at_index(into)].stage == at_stage && in_order(into);
+        if (always && legal) return true;
         if (pays()) return true;
         clusters[at_index(c)].members.resize(had);
         clusters[at_index(c)].reduced = rows;
@@ -397,8 +404,8 @@ struct fusion : grouping {
         const auto map = own_map(v);
         const type& t = g.type_of(v);
         for (int i = 0; i < t.rank; ++i)
-            if (t[i].code != 1 && (m[i].axis != map[at_index(i)] || m[i].step != 1 ||
-                                   m[i].offset.code != 0))
+            if (t[i].code != 1 &&
+                (m[i].axis != map[at_index(i)] || m[i].step != 1 || m[i].offset.code != 0))
                 return false;
         return true;
     }
@@ -428,16 +435,18 @@ struct fusion : grouping {
     // ---- the search --------------------------------------------------------------------------------------------------
     static constexpr int most_rounds = 4;
     static constexpr std::size_t most_neighbours = 4;
+    static constexpr int most_alike = 16;
 
     struct pair {
         int i, j;
         std::int64_t shared;
     };
+    constexpr bool is_kernel(int k) const { return is_cluster(k) && groups[at_index(k)].kernel; }
     constexpr void add_pair(std::vector<pair>& all, int i, int j, std::int64_t shared) const {
         if (i > j) std::swap(i, j);
         if (similar(i, j)) all.push_back({i, j, shared});
     }
-    /// Clusters that read the same data, or of which one reads what the other makes; most bytes first.
+    /// Clusters that read the same data, of which one reads what the other makes, or that are alike; most bytes first.
     constexpr std::vector<pair> pairs() {
         std::vector<pair> all;
         std::vector<int> list;
@@ -450,9 +459,15 @@ struct fusion : grouping {
                 for (std::size_t b = a + 1; b < list.size() && b <= a + most_neighbours; ++b)
                     add_pair(all, list[a], list[b], bytes(v));
         }
-        std::sort(all.begin(), all.end(), [](const pair& a, const pair& b) {
-            return a.i != b.i ? a.i < b.i : a.j < b.j;
-        });
+        // Kernels over as many elements that share nothing: to run them as one saves the start of a kernel.
+        const int last = static_cast<int>(groups.size());
+        for (int i = 0; i < last; ++i)
+            for (int j = i + 1; j < last && j <= i + most_alike && is_kernel(i); ++j)
+                if (is_kernel(j) && groups[at_index(i)].stage == groups[at_index(j)].stage &&
+                    elements(cluster_at(i).space) == elements(cluster_at(j).space))
+                    add_pair(all, i, j, 0);
+        std::sort(all.begin(), all.end(),
+                  [](const pair& a, const pair& b) { return a.i != b.i ? a.i < b.i : a.j < b.j; });
         std::size_t to = 0;
         for (std::size_t k = 0; k < all.size(); ++k)
             if (to > 0 && all[to - 1].i == all[k].i && all[to - 1].j == all[k].j)
@@ -488,7 +503,6 @@ struct fusion : grouping {
         std::sort(all.begin(), all.end());
         std::vector<int> users;
         for (std::size_t i = all.size(); i > 0;) {
-            std::size_t last = i;
             int v = all[i - 1][0];
             users.clear();
             for (; i > 0 && all[i - 1][0] == v; --i) {
@@ -496,14 +510,16 @@ struct fusion : grouping {
                 if (k != group_of[at_index(v)] && (is_cluster(k) || groups[at_index(k)].node >= 0))
                     users.push_back(k);
             }
-            (void)last;
             if (!users.empty() && worth_storing(v)) any = keep(v, users) || any;
         }
         return any;
     }
-    /// Whether v's operands are more bytes than v, or a product that only v needs: else it is not worth a trial.
+    /// Whether v's operands are more bytes than v, or a product that only v needs: else it is not worth a trial. Masks
+    /// are not stored, few bytes as they are: no library's product has an epilogue with such a second result.
     constexpr bool worth_storing(int v) {
-        if (stored[at_index(v)] || significant(g.type_of(v)) == 0) return false;
+        if (stored[at_index(v)] || significant(g.type_of(v)) == 0 ||
+            g.type_of(v).element == dtype::boolean)
+            return false;
         std::vector<int> list{v};
         std::int64_t below = 0;
         for (std::size_t i = 0; i < list.size() && i < 16; ++i)

@@ -30,8 +30,8 @@ struct grouping : sweep {
     std::vector<char> stored;   // values that must lie in memory
     std::vector<char> must_be;  // stored, in every grouping
     std::vector<group> groups;
-    std::vector<int> group_of;  // by value: what makes it
-    std::vector<int> lies_in;  // by value: of a reshaped one, whose memory it is
+    std::vector<int> group_of;      // by value: what makes it
+    std::vector<int> lies_in;       // by value: of a reshaped one, whose memory it is
     std::vector<int> first_reader;  // by value: in `links`, -1 for none
     struct link {
         int group, next;
@@ -39,8 +39,8 @@ struct grouping : sweep {
     std::vector<link> links;
 
     constexpr grouping(graph& graph_in, int loop, std::span<const int> roots,
-                       std::span<const int> updates)
-        : sweep(graph_in, loop, roots, updates),
+                       std::span<const int> updates, bool alone = false)
+        : sweep(graph_in, loop, roots, updates, alone),
           stored(g.values.size(), 0),
           must_be(g.values.size(), 0),
           group_of(g.values.size(), -1),
@@ -81,15 +81,13 @@ struct grouping : sweep {
         if (sizes[at_index(v)] < 0) sizes[at_index(v)] = elements(g.type_of(v));
         return sizes[at_index(v)];
     }
-    constexpr std::int64_t bytes(int v) {
-        return elements(v) * row_of(g.type_of(v).element).bytes;
-    }
+    constexpr std::int64_t bytes(int v) { return elements(v) * row_of(g.type_of(v).element).bytes; }
     /// Operations to compute the value, as bytes.
     constexpr std::int64_t work(int v) {
         const node& n = g.node_of(v);
         const op_row& row = row_of(n);
-        std::int64_t each = row.kind == op_class::reduction ? elements(g.operands(n)[0])
-                                                            : elements(v);
+        std::int64_t each =
+            row.kind == op_class::reduction ? elements(g.operands(n)[0]) : elements(v);
         return each * row.cost / operations_per_byte;
     }
 

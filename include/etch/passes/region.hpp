@@ -19,7 +19,10 @@ struct live_region {
 
     constexpr live_region(graph& graph_in, int loop, std::span<const int> roots,
                           std::span<const int> updates)
-        : g(graph_in), region(loop), roles(g.values.size(), role::memory), uses(g.values.size(), 0) {
+        : g(graph_in),
+          region(loop),
+          roles(g.values.size(), role::memory),
+          uses(g.values.size(), 0) {
         find_roles();
         find_live(roots, updates);
         mark_solid(roots, updates);

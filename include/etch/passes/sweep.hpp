@@ -8,22 +8,26 @@
 namespace etch::detail {
 
 inline constexpr int last_stage = 1 << 20;  // of parameters' updates: all in one kernel at the end
-inline constexpr int cheap = 8;  // scalar operations that the sweep rather computes twice than stores
+inline constexpr int cheap =
+    8;  // scalar operations that the sweep rather computes twice than stores
 inline constexpr int most_passes = 16;  // over a row: as many as instruction::passes has bits
 
 struct sweep : clustering {
-    std::vector<char> final;   // only updates use them
+    std::vector<char> final;  // only updates use them
     std::vector<int> stage_of, inline_cost, ready;
     std::vector<int> pass_of;  // reductions of the own stage that must have been made before
 
+    bool apart;  // each value stays alone
+
     constexpr sweep(graph& graph_in, int loop, std::span<const int> roots,
-                     std::span<const int> updates)
+                    std::span<const int> updates, bool alone = false)
         : clustering(graph_in, loop, roots, updates),
           final(g.values.size(), 0),
           stage_of(g.values.size(), 0),
           inline_cost(g.values.size(), 0),
           ready(g.values.size(), 1),
-          pass_of(g.values.size(), 0) {
+          pass_of(g.values.size(), 0),
+          apart(alone) {
         mark_final(roots, updates);
         clusters.reserve(16 + order.size() / 4);  // constant evaluation is slow at growing vectors
         for (int n : order) place_node(n);
@@ -33,7 +37,8 @@ struct sweep : clustering {
         std::vector<char> elsewhere(g.values.size(), 0);
         for (int v : roots) elsewhere[at_index(v)] = 1;
         for (int v : updates)
-            if (roles[at_index(v)] == role::made && kind(v) == op_class::elementwise) final[at_index(v)] = 1;
+            if (roles[at_index(v)] == role::made && kind(v) == op_class::elementwise)
+                final[at_index(v)] = 1;
         for (auto i = order.size(); i-- > 0;) {
             const node& n = node_at(order[i]);
             bool all_final = n.results.count == 1 && final[at_index(n.results.first)] &&
@@ -50,8 +55,7 @@ struct sweep : clustering {
 
     /// Whether q may be computed again inside of a kernel at this stage.
     constexpr bool can_inline(int q, int stage, const type& user) const {
-        if (!computed(q) || is_reduction(q) || ready[at_index(q)] > stage)
-            return false;
+        if (!computed(q) || is_reduction(q) || ready[at_index(q)] > stage) return false;
         const type& t = g.type_of(q);
         if (t.rank == 0 || inline_cost[at_index(q)] <= cheap) return true;
         return uses[at_index(q)] == 1 && significant(t) != 0 && g.type_of(q).rank == user.rank &&
@@ -92,7 +96,7 @@ struct sweep : clustering {
             }
             bool table = k == op_class::gather && o == 0;  // a gather reads it from memory
             if (stage_of[at_index(q)] < last_stage)
-                stage = std::max(stage, stage_of[at_index(q)] + (table ? 1 : 0));
+                stage = std::max(stage, stage_of[at_index(q)] + (table || apart ? 1 : 0));
             if (is_reduction(q) || table) {
                 is_ready = std::max(is_ready, stage_of[at_index(q)] + 1);
             } else {
@@ -104,7 +108,7 @@ struct sweep : clustering {
         ready[at_index(v)] = is_ready;
         if (final[at_index(v)]) stage = last_stage;
         const type space = k == op_class::reduction ? g.type_of(g.operands(n)[0]) : g.type_of(v);
-        if (!try_join(n, v, operands, stage, space)) {
+        if (apart || !try_join(n, v, operands, stage, space)) {
             if (!final[at_index(v)] && blocked(operands, stage, space)) ++stage;
             start(n, v, stage, space);
         }
@@ -152,8 +156,7 @@ struct sweep : clustering {
                             const type& space) {
         int best = -1;
         for (const auto& o : operands) {
-            if (!computed(o.value) || stage_of[at_index(o.value)] != stage)
-                continue;
+            if (!computed(o.value) || stage_of[at_index(o.value)] != stage) continue;
             int c = home(o.value);
             if (c < 0) continue;
             auto weight = [&](int i) {
@@ -174,8 +177,7 @@ struct sweep : clustering {
         if (!found) return false;
         for (std::size_t k = 0; k < operands.size(); ++k) {
             const auto& o = operands[k];
-            if (!computed(o.value) || stage_of[at_index(o.value)] != stage)
-                continue;
+            if (!computed(o.value) || stage_of[at_index(o.value)] != stage) continue;
             if (row_of(n).kind == op_class::gather && k == 0) return false;
             int c = home(o.value);
             if (c == best) {
