@@ -284,23 +284,23 @@ public:
     std::vector<std::array<int, 2>> computed_again;  // in choose_first: a value, a group
 
     constexpr void reach(int k, int v, bool from_memory, walked& w) {
-        if (int lies = lies_in[at_index(v)]; lies >= 0) {
-            v = lies;
-            from_memory = true;
-        }
+        if (seen[at_index(v)] == epoch && !from_memory) return;
         role r = roles[at_index(v)];
         if (r == role::number) return;
-        if (!from_memory) {
-            if (seen[at_index(v)] == epoch) return;
-            seen[at_index(v)] = epoch;
+        if (r == role::opaque && lies_in[at_index(v)] >= 0) {
+            v = lies_in[at_index(v)];
+            r = roles[at_index(v)];
+            from_memory = true;
         }
-        bool there = loadable(v, k);
-        if (r != role::memory && !from_memory) {
+        if (!from_memory) seen[at_index(v)] = epoch;
+        const bool computes = r >= role::made;
+        if (computes && !from_memory && group_of[at_index(v)] == k) {
+            todo.push_back(v);
+            return;
+        }
+        const bool there = loadable(v, k);
+        if (computes && !from_memory) {
             const group& u = groups[at_index(k)];
-            if (u.cluster >= 0 && group_of[at_index(v)] == k) {
-                todo.push_back(v);
-                return;
-            }
             if (r == role::made) {
                 bool again = !there || !stored[at_index(v)];
                 if (choosing && again && there)
@@ -317,7 +317,7 @@ public:
         // What is read from memory may be computed, too: of a table, a kernel reads other elements than its own.
         w.tables = w.tables || from_memory;
         if (w.tables && std::find(w.reads.begin(), w.reads.end(), v) != w.reads.end()) return;
-        if (choosing && r != role::memory) stored[at_index(v)] = 1;
+        if (choosing && computes) stored[at_index(v)] = 1;
         w.legal = w.legal && there;
         w.reads.push_back(v);
         w.cost += bytes(v);

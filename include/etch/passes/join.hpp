@@ -204,7 +204,7 @@ struct joining : regrouping {
                 list.pop_back();
                 const int b = s.value;
                 const role r = roles[at_index(b)];
-                if (r == role::number || r == role::memory) continue;
+                if (!computed(b)) continue;
                 if (group_of[at_index(b)] == k) {
                     if (at_point(b, s.map)) {
                         if (after(c, b) && !at_end) return false;
