@@ -6,21 +6,29 @@
 
 namespace etch::detail {
 
+/// What a value is to kernels: a number in their text, in memory, shown through a view, made by a step of its own, or
+/// computed by them, reductions apart.
+enum class role : std::uint8_t { number, memory, view, opaque, made, reduced };
+
 struct live_region {
     graph& g;
     int region;               // loop, -1 outside of all
+    std::vector<role> roles;  // by value
     std::vector<int> order;   // live nodes of the region
-    std::vector<char> solid;  // views that must lie in memory
     std::vector<int> uses;
 
-    /// `around` is the region of the loop around this one: its solid views are values here.
+    /// `around` is the region of the loop around this one: the views that are copies there are memory here.
     constexpr live_region(graph& graph_in, int loop, std::span<const int> roots,
                           std::span<const int> updates, const live_region* around = nullptr)
-        : g(graph_in), region(loop), uses(g.values.size(), 0) {
+        : g(graph_in),
+          region(loop),
+          roles(g.values.size(), role::memory),
+          uses(g.values.size(), 0) {
+        find_roles();
         if (around)
-            solid = around->solid;
-        else
-            solid.assign(g.values.size(), 0);
+            for (std::size_t v = 0; v < roles.size(); ++v)
+                if (roles[v] == role::view && around->roles[v] != role::view)
+                    roles[v] = role::memory;
         find_live(roots, updates);
         mark_solid(roots, updates);
     }
@@ -29,14 +37,10 @@ struct live_region {
     constexpr bool own(int v) const { return g.node_of(v).loop == region; }
     constexpr op_class kind(int v) const { return row_of(g.node_of(v)).kind; }
     /// Whether kernels compute the value (rather than a step of its own, or nothing).
-    constexpr bool computed(int v) const {
-        op_class k = kind(v);
-        return own(v) &&
-               (k == op_class::elementwise || k == op_class::reduction || k == op_class::gather ||
-                k == op_class::counter || (k == op_class::view && solid[at_index(v)]));
-    }
-    constexpr bool is_view(int v) const { return kind(v) == op_class::view && !solid[at_index(v)]; }
-    constexpr bool opaque(int v) const { return own(v) && kind(v) == op_class::opaque; }
+    constexpr bool computed(int v) const { return roles[at_index(v)] >= role::made; }
+    constexpr bool is_reduction(int v) const { return roles[at_index(v)] == role::reduced; }
+    constexpr bool is_view(int v) const { return roles[at_index(v)] == role::view; }
+    constexpr bool opaque(int v) const { return roles[at_index(v)] == role::opaque; }
 
     /// What a view shows: the value behind it, and where.
     struct source {
@@ -76,6 +80,31 @@ struct live_region {
         return behind(u, m);
     }
 
+    /// Of all values: views of other regions are seen through, too.
+    constexpr void find_roles() {
+        for (const node& n : g.nodes) {
+            role r = role::memory;
+            switch (row_of(n).kind) {
+            case op_class::view: r = role::view; break;
+            case op_class::leaf:
+                if (n.op == op_of<extent_value_row>() ||
+                    (n.op == op_of<constant_row>() && g.type_of(n.results.first).rank == 0))
+                    r = role::number;
+                break;
+            case op_class::opaque:
+                if (n.loop == region) r = role::opaque;
+                break;
+            case op_class::reduction:
+                if (n.loop == region) r = role::reduced;
+                break;
+            default:
+                if (n.loop == region) r = role::made;
+            }
+            if (r == role::memory) continue;
+            for (int k = 0; k < n.results.count; ++k) roles[at_index(n.results.first + k)] = r;
+        }
+    }
+
     // ---- what lives ---------------------------------------------------------------------------------------------
     constexpr void find_live(std::span<const int> roots, std::span<const int> updates) {
         std::vector<int> todo(roots.begin(), roots.end());
@@ -93,13 +122,14 @@ struct live_region {
                 todo.push_back(u);
             }
         }
+        order.reserve(seen.size());
         for (std::size_t i = 0; i < seen.size(); ++i)
             if (seen[i]) order.push_back(static_cast<int>(i));
     }
     /// Views that are results, or operands of what reads plain memory, become copies.
     constexpr void mark_solid(std::span<const int> roots, std::span<const int> updates) {
         auto mark = [&](int v) {
-            if (own(v) && kind(v) == op_class::view) solid[at_index(v)] = 1;
+            if (own(v) && roles[at_index(v)] == role::view) roles[at_index(v)] = role::made;
         };
         for (int v : roots) mark(v);
         for (int v : updates) mark(v);

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// Moves from one legal grouping to another that costs less: a stored value is computed again by those that need it, or one
+// that several compute is stored. A move is made, what it changes is walked anew, and where the sum of the costs did not
+// fall it is undone.
+#pragma once
+#include <etch/passes/grouping.hpp>
+
+namespace etch::detail {
+
+struct regrouping : grouping {
+    using grouping::grouping;
+
+    // ---- a move, to be undone where it does not pay ------------------------------------------------------------------
+    struct saved_group {
+        int number;
+        group before;
+    };
+    struct saved_flag {
+        int value;
+        char before;
+    };
+    struct saved_gain {
+        int product;
+        std::int64_t before;
+    };
+    std::vector<saved_group> groups_before;
+    std::vector<saved_flag> flags_before;
+    std::vector<saved_gain> gains_before;
+    std::int64_t delta = 0;
+    bool legal = true;
+
+    constexpr void begin() {
+        groups_before.clear();
+        flags_before.clear();
+        gains_before.clear();
+        delta = 0;
+        legal = true;
+    }
+    constexpr void save(int k) { groups_before.push_back({k, groups[at_index(k)]}); }
+    constexpr void set_stored(int v, bool to) {
+        flags_before.push_back({v, stored[at_index(v)]});
+        stored[at_index(v)] = to;
+        delta += to ? bytes(v) : -bytes(v);
+    }
+    constexpr void touch(std::span<const int> values) {
+        for (int v : values) {
+            if (!is_product(v)) continue;
+            bool known = false;
+            for (const auto& s : gains_before) known = known || s.product == v;
+            if (!known) gains_before.push_back({v, epilogue_gain(v)});
+        }
+    }
+    constexpr void undo() {
+        for (auto i = groups_before.size(); i-- > 0;) {
+            const auto& s = groups_before[i];
+            set_reads(s.number, s.before.reads);
+            groups[at_index(s.number)] = s.before;
+        }
+        for (auto i = flags_before.size(); i-- > 0;)
+            stored[at_index(flags_before[i].value)] = flags_before[i].before;
+    }
+    /// Walks these groups anew, and those whose stored values change by that.
+    constexpr void settle(std::vector<int> list) {
+        walked w;
+        for (int rounds = 0; !list.empty() && legal; ++rounds) {
+            if (rounds == 64) {
+                legal = false;
+                return;
+            }
+            int k = list.back();
+            list.pop_back();
+            walk(k, w);
+            legal = legal && w.legal;
+            save(k);
+            const std::vector<int> old = groups[at_index(k)].reads;
+            touch(old);
+            touch(w.reads);
+            delta += w.cost - groups[at_index(k)].cost;
+            set_reads(k, w.reads);
+            groups[at_index(k)].cost = w.cost;
+            groups[at_index(k)].kernel = w.kernel;
+            auto made_by = [&](int v) {
+                int m = group_of[at_index(v)];
+                if (m != k && std::find(list.begin(), list.end(), m) == list.end())
+                    list.push_back(m);
+            };
+            for (int v : w.reads)
+                if (roles[at_index(v)] >= role::made && !stored[at_index(v)]) {
+                    set_stored(v, true);
+                    made_by(v);
+                }
+            for (int v : old)
+                if (roles[at_index(v)] >= role::made && stored[at_index(v)] &&
+                    !must_be[at_index(v)] && !is_read(v)) {
+                    set_stored(v, false);
+                    made_by(v);
+                }
+        }
+    }
+    /// Whether what was settled pays; undoes it where not.
+    constexpr bool pays() {
+        if (legal)
+            for (const auto& s : gains_before) delta += s.before - epilogue_gain(s.product);
+        if (legal && delta < 0) return true;
+        undo();
+        return false;
+    }
+
+    // ---- computed again, or stored -----------------------------------------------------------------------------------
+    static constexpr std::size_t most_readers = 6;
+
+    constexpr bool drop(int v) {
+        std::vector<int> users;
+        each_reader(v, [&](int k) { users.push_back(k); });
+        if (users.size() > most_readers) return false;
+        begin();
+        set_stored(v, false);
+        std::vector<int> list = users;
+        list.push_back(group_of[at_index(v)]);
+        settle(list);
+        return pays();
+    }
+    constexpr bool keep(int v, std::span<const int> users) {
+        begin();
+        int home_group = group_of[at_index(v)];
+        if (stored[at_index(v)] || users.size() > most_readers) return false;
+        std::vector<int> list;
+        for (int k : users) {
+            if (groups[at_index(k)].stage < groups[at_index(home_group)].stage) continue;
+            list.push_back(k);
+        }
+        if (list.empty()) return false;
+        set_stored(v, true);
+        for (int k : list)
+            if (groups[at_index(k)].stage == groups[at_index(home_group)].stage)
+                delay(k, groups[at_index(home_group)].stage + 1);
+        list.push_back(home_group);
+        settle(list);
+        legal = legal && is_read(v);
+        return pays();
+    }
+    /// Group k runs at this later stage, and what reads from it after that.
+    constexpr void delay(int k, int stage) {
+        if (groups[at_index(k)].stage >= stage) return;
+        save(k);
+        groups[at_index(k)].stage = stage;
+        std::vector<int> late{k};
+        while (!late.empty()) {
+            int m = late.back();
+            late.pop_back();
+            each_made(m, [&](int v) {
+                each_reader(v, [&](int r) {
+                    int next = groups[at_index(m)].stage + 1;
+                    if (groups[at_index(r)].stage >= next) return;
+                    save(r);
+                    groups[at_index(r)].stage = next;
+                    late.push_back(r);
+                });
+            });
+        }
+    }
+};
+
+}  // namespace etch::detail
