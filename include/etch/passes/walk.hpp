@@ -41,15 +41,19 @@ constexpr void body_builder::order_axes(body& b, part& p) {
     auto stride = [&](const slot& s, int axis) { return s.strides[at(axis)]; };
     if (!inner.empty()) {
         b.kind = body_kind::rows;
-        int along = 0, across = 0;
+        int along = 0, across = 0;  // accesses that lie side by side, less those with gaps
+        auto side_by_side = [&](const slot& s, int axis) {
+            auto n = stride(s, axis).code;
+            return n == 0 ? 0 : n == 1 ? 1 : -1;
+        };
         for (const auto& i : code_) {
             if (i.slot < 0 || i.at != level::point ||
                 (i.what != code::load && i.what != code::store))
                 continue;
-            along += stride(slots[at(i.slot)], inner.back()).code == 1 ? 1 : 0;
-            if (!outer.empty()) across += stride(slots[at(i.slot)], outer.back()).code == 1 ? 1 : 0;
+            along += side_by_side(slots[at(i.slot)], inner.back());
+            if (!outer.empty()) across += side_by_side(slots[at(i.slot)], outer.back());
         }
-        if (across > along) b.kind = body_kind::columns;
+        if (!outer.empty() && across > along) b.kind = body_kind::columns;
     }
     // Neighbouring axes over which every buffer is walked evenly are one axis.
     std::vector<extent> sizes(max_rank, extent{});

@@ -7,13 +7,10 @@
 #include <string>
 #include <vector>
 
-#if defined(__linux__)
-#include <unistd.h>
-#endif
-
 #include <etch/cpu/aligned_memory.hpp>
 #include <etch/cpu/call.hpp>
 #include <etch/cpu/gemm.hpp>
+#include <etch/cpu/streaming.hpp>
 #include <etch/cpu/threads.hpp>
 #include <etch/passes/memory.hpp>
 
@@ -33,7 +30,13 @@ public:
         pointers.resize(p.storages.size());
         slots.resize(p.slots.size());
         parts.resize(p.parts.size());
+        products_bound.resize(p.gemms.size());
         make_constants();
+        for (std::size_t i = 0; i < p.storages.size(); ++i) {
+            const storage& root = p.storages[at(p.root(static_cast<int>(i)))];
+            if (root.where != place::arena && root.where != place::constant)
+                from_outside.push_back({i, root.where, at(root.index)});
+        }
     }
 
     /// Plans for these dims, unless it was done for the same ones before.
@@ -51,32 +54,29 @@ public:
         }
         for (std::size_t i = 0; i < p.storages.size(); ++i)
             if (l.offsets[i] >= 0) pointers[i] = arena.data() + l.offsets[i];
+        for (std::size_t i = 0; i < p.storages.size(); ++i)
+            if (p.storages[i].alias >= 0) pointers[i] = pointers[at(p.root(static_cast<int>(i)))];
         std::int64_t words = 0;
         for (std::size_t i = 0; i < p.parts.size(); ++i) bind_part(i, words);
         partials.resize(static_cast<std::size_t>(words));
         for (std::size_t i = 0; i < p.parts.size(); ++i)
             parts[i].call.partials = partials.data() + parts[i].first_partial;
+        for (std::size_t i = 0; i < p.gemms.size(); ++i) products_bound[i] = bound_to(p.gemms[i]);
         bound = true;
     }
 
     /// Runs all steps. Pointers are in order of the program's inputs, outputs and states.
     void run(std::span<const void* const> inputs, std::span<void* const> outputs,
              std::span<void* const> states) {
-        for (std::size_t i = 0; i < p.storages.size(); ++i) {
-            const storage& s = p.storages[i];
-            if (s.alias >= 0) continue;
-            auto index = static_cast<std::size_t>(s.index);
+        for (const outside& o : from_outside) {
             // Inputs are only read; one type of pointer serves all.
-            if (s.where == place::input)
-                pointers[i] = static_cast<std::byte*>(const_cast<void*>(inputs[index]));
-            else if (s.where == place::output)
-                pointers[i] = static_cast<std::byte*>(outputs[index]);
-            else if (s.where == place::state)
-                pointers[i] = static_cast<std::byte*>(states[index]);
+            if (o.where == place::input)
+                pointers[o.storage] = static_cast<std::byte*>(const_cast<void*>(inputs[o.index]));
+            else if (o.where == place::output)
+                pointers[o.storage] = static_cast<std::byte*>(outputs[o.index]);
+            else if (o.where == place::state)
+                pointers[o.storage] = static_cast<std::byte*>(states[o.index]);
         }
-        for (std::size_t i = 0; i < p.storages.size(); ++i)
-            if (p.storages[i].alias >= 0)
-                pointers[i] = pointers[static_cast<std::size_t>(p.root(static_cast<int>(i)))];
         run_steps(p.all_steps());
     }
 
@@ -107,13 +107,28 @@ protected:
     struct bound_part {
         kernel_call call;
         std::int64_t units = 0, units_per_task = 1, tasks = 0, first_partial = 0;
+        std::int64_t work = 0;  // instructions times elements, about
     };
+    /// A product with this call's numbers.
+    struct bound_product {
+        std::int64_t m, n, k, lda, ldb, batch, offset_a, offset_b, stride_a, stride_b;
+    };
+    /// A storage whose memory each call brings.
+    struct outside {
+        std::size_t storage;
+        place where;
+        std::size_t index;
+    };
+    /// Less is not worth a second thread. Tasks are smaller than that: many are shared out evenly.
+    static constexpr std::int64_t parallel_from = 1 << 18, operations_per_task = 1 << 15;
 
     program_view p;
     std::vector<kernel_entry> entries;
     std::vector<std::byte*> pointers;  // of storages
     std::vector<bound_slot> slots;
     std::vector<bound_part> parts;
+    std::vector<bound_product> products_bound;
+    std::vector<outside> from_outside;
     std::vector<std::int64_t> partials, dim_values;
     std::vector<aligned_memory> constants;
     aligned_memory arena;
@@ -182,48 +197,16 @@ protected:
             r.units = r.call.rows * r.call.blocks;
             elements = std::min(n, r.call.block) * inner;
         }
-        constexpr std::int64_t operations_per_task = 1 << 17, most_tasks = 64;
-        std::int64_t work = r.units * elements * std::max(b.instructions.count, 4);
-        r.tasks =
-            b.sequential ? 1 : std::clamp<std::int64_t>(work / operations_per_task, 1, most_tasks);
+        constexpr std::int64_t most_tasks = 64;
+        r.work = r.units * elements * std::max(b.instructions.count, 4);
+        r.tasks = b.sequential || r.work < parallel_from
+                      ? 1
+                      : std::clamp<std::int64_t>(r.work / operations_per_task, 1, most_tasks);
         r.units_per_task = std::max<std::int64_t>((r.units + r.tasks - 1) / r.tasks, 1);
         r.tasks = (r.units + r.units_per_task - 1) / r.units_per_task;
-        r.call.stream = streams(q, b);
+        r.call.stream = goes_past_caches(p, q, dim_values);
         r.first_partial = words;
         words += 2 * std::max<std::int64_t>(r.tasks, 1) * scalar_reductions(p.code_of(b));
-    }
-
-    /// Whether what a part stores should go past the caches: it is larger than they are, or they cannot hold it beside
-    /// what the part reads and it is a result of the function, and the part does not read it itself.
-    bool streams(const part& q, const body& b) const {
-        std::int64_t stored = 0, kept = 0, read = 0;
-        for (const instruction& i : p.code_of(b)) {
-            int s = i.slot < 0 ? -1 : p.slots[at(q.slots.first + i.slot)].storage;
-            if (s < 0) continue;
-            int root = p.root(s);
-            std::int64_t bytes = number(p.storages[at(s)].size) * row_of(i.element).bytes;
-            bool stores = i.what == code::store && i.at == level::point;
-            (stores ? stored : read) += bytes;
-            if (stores && p.storages[at(root)].where != place::output) kept += bytes;
-            if (!stores) continue;
-            for (const instruction& o : p.code_of(b))
-                if ((o.what == code::load || o.what == code::gather) && o.slot >= 0) {
-                    int from = p.slots[at(q.slots.first + o.slot)].storage;
-                    if (from >= 0 && p.root(from) == root) return false;
-                }
-        }
-        return stored > last_cache_bytes() ||
-               (kept == 0 && stored > 0 && stored + read >= last_cache_bytes());
-    }
-    /// Of the last cache, what may be counted on: some systems name the sum of all such caches of a processor.
-    static std::int64_t last_cache_bytes() {
-        constexpr std::int64_t most = std::int64_t{32} << 20;
-#if defined(_SC_LEVEL3_CACHE_SIZE)
-        static const std::int64_t named = sysconf(_SC_LEVEL3_CACHE_SIZE);
-        return named > 0 ? std::min(named, most) : most;
-#else
-        return most;
-#endif
     }
 
     void run_steps(range_of r) {
@@ -242,13 +225,14 @@ protected:
         }
     }
     void run_parts(range_of r) {
-        std::int64_t tasks = 0;
+        std::int64_t tasks = 0, work = 0;
         for (int i = 0; i < r.count; ++i) {
             point(p.parts[at(r.first + i)]);
             tasks += parts[at(r.first + i)].tasks;
+            work += parts[at(r.first + i)].work;
         }
         try {
-            if (tasks == 1 || r.count == 1) {
+            if (r.count == 1 || work < parallel_from) {
                 for (int i = 0; i < r.count; ++i) run_tasks(r.first + i);
             } else {
                 parallel(static_cast<int>(tasks), [&](int t) {
@@ -292,21 +276,18 @@ protected:
         return std::string(t.view());
     }
 
+    bound_product bound_to(const matrix_product& g) const {
+        return {number(g.m),        number(g.n),       number(g.k),        number(g.lda),
+                number(g.ldb),      number(g.batch),   number(g.offset_a), number(g.offset_b),
+                number(g.stride_a), number(g.stride_b)};
+    }
     template <class T> void run_gemm_of(const matrix_product& g) {
-        gemm_call<T> c{};
-        c.m = number(g.m);
-        c.n = number(g.n);
-        c.k = number(g.k);
-        c.lda = number(g.lda);
-        c.ldb = number(g.ldb);
-        c.ldc = c.n;
-        c.transpose_a = g.transpose_a;
-        c.transpose_b = g.transpose_b;
-        std::int64_t batch = number(g.batch), step_a = number(g.stride_a),
-                     step_b = number(g.stride_b);
-        for (std::int64_t i = 0; i < batch; ++i) {
-            c.a = reinterpret_cast<const T*>(pointers[at(g.a)]) + number(g.offset_a) + i * step_a;
-            c.b = reinterpret_cast<const T*>(pointers[at(g.b)]) + number(g.offset_b) + i * step_b;
+        const bound_product& q = products_bound[static_cast<std::size_t>(&g - p.gemms.data())];
+        gemm_call<T> c{nullptr, nullptr, nullptr, q.m,           q.n,          q.k,
+                       q.lda,   q.ldb,   q.n,     g.transpose_a, g.transpose_b};
+        for (std::int64_t i = 0; i < q.batch; ++i) {
+            c.a = reinterpret_cast<const T*>(pointers[at(g.a)]) + q.offset_a + i * q.stride_a;
+            c.b = reinterpret_cast<const T*>(pointers[at(g.b)]) + q.offset_b + i * q.stride_b;
             c.c = reinterpret_cast<T*>(pointers[at(g.c)]) + i * c.m * c.n;
             cpu::gemm(c, [&](std::int64_t row, std::int64_t row_end, std::int64_t column,
                              std::int64_t column_end) {

@@ -226,7 +226,10 @@ private:
                      packed_y + at * d);
     }
     [[gnu::noinline]] void block(int task, std::int64_t from_k) const {
-        int i = task % rows.count, j = task / rows.count;
+        // Neighbouring tasks, which one thread takes, make neighbouring rows of a result that has many.
+        bool tall = !p.swapped && rows.count > columns.count;
+        int i = tall ? task / columns.count : task % rows.count,
+            j = tall ? task % columns.count : task / rows.count;
         std::int64_t row = rows.begin(i), column = columns.begin(j), height = rows.end(i) - row,
                      width = columns.end(j) - column, d = depth_from(from_k);
         if (p.pack_y && !y_before) pack_y(j, from_k);
@@ -312,8 +315,8 @@ template <class T> void gemm_by_inner(product<T> p, bool alone, const block_call
     });
 }
 
-/// What a form costs, in operations on vectors. A transposed element costs half of one, and inner products wait for two
-/// loads where tiles wait for one.
+/// What a form costs, in operations on vectors. A transposed element costs half of one; inner products wait for two
+/// loads where tiles wait for one, and the lanes of their sums cost as much as two more steps.
 template <class T> double cost_of(gemm_form f, const gemm_call<T>& call) {
     auto m = static_cast<double>(call.m), n = static_cast<double>(call.n),
          k = static_cast<double>(call.k);
@@ -328,7 +331,7 @@ template <class T> double cost_of(gemm_form f, const gemm_call<T>& call) {
         return n * vectors(call.m) * k + (call.transpose_a ? 0 : transposing * m * k) +
                transposing * m * n;
     case gemm_form::inner:
-        return 1.5 * m * n * (vectors(call.k) + 1) + (call.transpose_a ? transposing * m * k : 0) +
+        return 1.5 * m * n * (vectors(call.k) + 2) + (call.transpose_a ? transposing * m * k : 0) +
                (call.transpose_b ? 0 : transposing * n * k);
     case gemm_form::blas: break;
     }

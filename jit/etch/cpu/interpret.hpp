@@ -24,7 +24,13 @@ public:
         f.columns = b.shape.kind == body_kind::columns;
         f.row_packs = 1;
         f.task = 0;
+        f.row_length = 1;
+        for (int a = b.shape.outer; a < b.shape.outer + b.shape.inner; ++a)
+            f.row_length *= extent_of(a);
+        f.most_rows = b.row_packs;
         std::byte* memory = thread_memory(b.bytes());
+        f.sums = memory;
+        memory += b.sums_bytes();
         std::int64_t packs[3] = {1, b.row_packs, b.block_packs};
         for (std::size_t l = 0; l < 3; ++l) {
             f.base[l] = memory;

@@ -18,8 +18,13 @@ struct table_body {
     std::vector<std::vector<line>> rows;  // by stage: before each pass, and after the last
     int units[3]{};                       // registers of each level, per pack
     int block_packs = 0, row_packs = 0;
+    int sums = 0;             // those that are made in blocks
     bool one_column = false;  // sums over all points must see columns one after the other
 
+    std::size_t sums_bytes() const {
+        return static_cast<std::size_t>(sums) * static_cast<std::size_t>(row_packs) *
+               sizeof(block_sums<double>);
+    }
     std::size_t bytes() const {
         auto n = static_cast<std::size_t>(block_packs + 2);
         std::size_t packs =
@@ -27,7 +32,8 @@ struct table_body {
             static_cast<std::size_t>(units[1]) * static_cast<std::size_t>(row_packs) +
             static_cast<std::size_t>(units[2]) * static_cast<std::size_t>(block_packs);
         auto positions = static_cast<std::size_t>(shape.slots + 1) * sizeof(std::int64_t);
-        return packs * register_bytes + 2 * n * (positions + sizeof(run)) + positions;
+        return packs * register_bytes + 2 * n * (positions + sizeof(run)) + positions +
+               sums_bytes();
     }
 };
 
@@ -38,7 +44,13 @@ inline constexpr int accumulator_registers = 3;
 template <class Table> class table_writer {
 public:
     table_writer(const program_view& program, const body& b, table_body& to)
-        : code_(program.code_of(b)), out(to), places(code_.size()), accumulators(code_.size()) {
+        : code_(program.code_of(b)),
+          out(to),
+          places(code_.size()),
+          accumulators(code_.size()),
+          sums(code_.size(), -1) {
+        for (int i = 0; i < count(); ++i)
+            if (in_blocks(code_[at(i)])) sums[at(i)] = out.sums++;
         out.shape = b;
         out.vector_axis = b.kind == body_kind::columns ? b.outer - 1 : b.outer + b.inner - 1;
         out.reductions = scalar_reductions(code_);
@@ -69,6 +81,7 @@ private:
     std::span<const instruction> code_;
     table_body& out;
     std::vector<place_of_register> places, accumulators;
+    std::vector<int> sums;
 
     static std::size_t at(int i) { return static_cast<std::size_t>(i); }
     static std::size_t at(dtype d) { return static_cast<std::size_t>(d); }
@@ -133,6 +146,8 @@ private:
             l.operands[1] = accumulators[at(i)];
             l.to_row = k.at == level::row;
             l.ways = ways_of(out.shape, code_, k);
+            l.sums = sums[at(i)];
+            l.over_rows = over(k) == level::row;
             l.along = out.shape.kind != body_kind::columns || over(k) == level::row ? 1 : 0;
             l.same = out.shape.kind == body_kind::rows && over(k) == level::row;
             l.numbers = out.reductions;

@@ -34,7 +34,10 @@ struct frame {
     std::int64_t scale[3];
     int slots;
     int vector_axis;
-    int row_packs;  // in the block of rows that is being computed
+    int row_packs;           // in the block of rows that is being computed
+    std::byte* sums;         // the blocks of sums, for each such line and row
+    std::int64_t most_rows;  // of them for each line
+    std::int64_t row_length;
     bool columns;
     std::int64_t task;  // which one runs; at the end, how many there were
 };
@@ -51,6 +54,8 @@ struct line {
     bool to_row = false;          // reduction: each row has an accumulator
     bool same = false;            // reduction, store_add: all lanes hold one value
     int ways = 1;                 // reduction: accumulators of a row
+    int sums = -1;                // reduction: which of those in blocks; -1 for none
+    bool over_rows = false;       // reduction: joins values of rows
     int number = 0, numbers = 0;  // reduction to a scalar: which one, of how many
     std::int64_t word = 0;
 };
@@ -217,64 +222,89 @@ template <class Row, class T> void elementwise_line(const frame& f, const line& 
     }
 }
 
+template <class Row, class T>
+inline constexpr bool is_in_blocks = std::is_same_v<Row, sum_row>&& std::is_floating_point_v<T>;
+template <class T> block_sums<T>& blocks_at(const frame& f, const line& l, int row) {
+    return *reinterpret_cast<block_sums<T>*>(
+        f.sums +
+        (l.sums * f.most_rows + row) * static_cast<std::int64_t>(sizeof(block_sums<double>)));
+}
 template <class Row, class T> void begin_line(const frame& f, const line& l, const block& b) {
     auto* r = reinterpret_cast<running_of<Row, T>*>(register_at(f, l.operands[1]));
-    for (int k = 0; k < (l.to_row ? b.packs : 1) * l.ways; ++k) begin<Row, T>(r[k]);
+    int rows = l.to_row ? b.packs : 1;
+    for (int k = 0; k < rows * l.ways; ++k) begin<Row, T>(r[k]);
+    if constexpr (is_in_blocks<Row, T>)
+        for (int k = 0; l.sums >= 0 && k < rows; ++k) blocks_at<T>(f, l, k).begin();
+}
+template <class Row, class T>
+running_of<Row, T> joined(const frame& f, const line& l, const running_of<Row, T>* r, int row) {
+    running_of<Row, T> all = *r;
+    if constexpr (!is_argmax<Row>)
+        if (l.ways > 1 && (!l.to_row || f.call->extents[f.vector_axis] >= ways * lanes))
+            all = join_ways<Row, T>(r);
+    if constexpr (is_in_blocks<Row, T>)
+        if (l.sums >= 0 && blocks_at<T>(f, l, row).blocks > 0)
+            all.value = blocks_at<T>(f, l, row).end(all.value);
+    return all;
+}
+/// A pack of a sum was added: what cpu/kernel_body.hpp does after it. Pack `at` of a run, or number `at` of a column;
+/// `left` is whether more follow in it.
+template <class T>
+void count_block(const frame& f, const line& l, accumulator<T, false>* r, int row, std::int64_t at,
+                 bool whole, bool left) {
+    block_sums<T>& s = blocks_at<T>(f, l, row);
+    std::int64_t before = l.over_rows ? 0 : at % packs_of_block;
+    bool ends = !l.over_rows && whole && before + 1 == packs_of_block;
+    if (!ends) {
+        if (left) return;
+        s.packs += before + 1;
+        if (s.packs <= packs_of_block) return;
+    }
+    s.add(l.ways > 1 ? join_ways<sum_row, T>(r).value : r->value);
+    for (int w = 0; w < l.ways; ++w) begin<sum_row, T>(r[w]);
 }
 template <class Row, class T> void accumulate_line(const frame& f, const line& l, const block& b) {
     auto* all = reinterpret_cast<running_of<Row, T>*>(register_at(f, l.operands[1]));
     reader<T> x = read<T>(f, l, 0);
     bool columns = l.to_row && f.columns;
+    std::int64_t n = f.vector_axis < 0 ? 1 : f.call->extents[f.vector_axis];
+    std::int64_t in_turn = l.ways > 1 ? n / (lanes * ways) * ways : 0;
     for (int i = 0; i < b.count; ++i) {
         const run& u = b.runs[i];
         std::int64_t linear = u.linear;
         int whole = u.last == lanes ? u.packs : u.packs - 1;
-        if (columns) {
-            for (int k = 0; k < whole; ++k)
-                accumulate<Row, true>(all[k], x.next(), linear, l.along, lanes);
-            if (whole < u.packs)
-                accumulate<Row, false>(all[whole], x.next(), linear, l.along, u.last);
-            continue;
-        }
-        if (l.ways > 1) {
-            std::int64_t n = f.call->extents[f.vector_axis], group = lanes * ways;
-            std::int64_t in_turn = n / group * ways;
-            running_of<Row, T>* r = all + u.owner * ways;
-            for (int k = 0; k < u.packs; ++k) {
-                std::int64_t pack = u.first + k;
-                running_of<Row, T>& at = r[pack < in_turn ? pack % ways : 0];
-                if (k < whole)
-                    accumulate<Row, true>(at, x.next(), linear, l.along, lanes);
+        for (int k = 0; k < u.packs; ++k) {
+            int row = columns ? k : l.to_row ? u.owner : 0;
+            running_of<Row, T>* r = all + row * l.ways;
+            std::int64_t pack = u.first + k;
+            running_of<Row, T>& at = r[pack < in_turn ? pack % ways : 0];
+            if (k < whole)
+                accumulate<Row, true>(at, x.next(), linear, l.along, lanes);
+            else
+                accumulate<Row, false>(at, x.next(), linear, l.along, u.last);
+            if (!columns) linear += lanes * l.along;
+            if constexpr (is_in_blocks<Row, T>) {
+                if (l.sums < 0) continue;
+                if (l.over_rows)
+                    count_block<T>(f, l, r, row, 0, false, false);
+                else if (f.columns)
+                    count_block<T>(f, l, r, row, u.linear, true, u.linear + 1 < f.row_length);
                 else
-                    accumulate<Row, false>(at, x.next(), linear, l.along, u.last);
+                    count_block<T>(f, l, r, row, pack, k < whole, (pack + 1) * lanes < n);
             }
-            continue;
         }
-        running_of<Row, T>& at = all[l.to_row ? u.owner : 0];
-        running_of<Row, T> r = at;
-        for (int k = 0; k < whole; ++k, linear += lanes * l.along)
-            accumulate<Row, true>(r, x.next(), linear, l.along, lanes);
-        if (whole < u.packs) accumulate<Row, false>(r, x.next(), linear, l.along, u.last);
-        at = r;
     }
 }
 template <class Row, class T> void end_line(const frame& f, const line& l, const block& b) {
     using R = std::conditional_t<is_argmax<Row>, std::int32_t, T>;
     const auto* r = reinterpret_cast<const running_of<Row, T>*>(register_at(f, l.operands[1]));
-    if constexpr (!is_argmax<Row>) {
-        if (l.ways > 1) {
-            bool one = f.call->extents[f.vector_axis] < ways * lanes;
-            for (int k = 0; k < b.packs; ++k)
-                result<R>(f, l)[k] =
-                    end<Row, T>(one ? r[k * ways] : join_ways<Row, T>(r + k * ways), false);
-            return;
-        }
-    }
-    for (int k = 0; k < b.packs; ++k) result<R>(f, l)[k] = end<Row, T>(r[k], f.columns);
+    for (int k = 0; k < b.packs; ++k)
+        result<R>(f, l)[k] = end<Row, T>(joined<Row, T>(f, l, r + k * l.ways, k), f.columns);
 }
 template <class Row, class T> void save_line(const frame& f, const line& l, const block&) {
     const auto* r = reinterpret_cast<const running_of<Row, T>*>(register_at(f, l.operands[1]));
-    save_partial<Row, T>(*r, l.same, f.call->partials + 2 * (f.task * l.numbers + l.number));
+    save_partial<Row, T>(joined<Row, T>(f, l, r, 0), l.same,
+                         f.call->partials + 2 * (f.task * l.numbers + l.number));
 }
 template <class Row, class T> void join_line(const frame& f, const line& l, const block&) {
     using R = std::conditional_t<is_argmax<Row>, std::int32_t, T>;

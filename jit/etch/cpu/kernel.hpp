@@ -59,6 +59,39 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
             for (int s = 0; s < shape.slots; ++s) f.at[s] -= n * f.call->slots[s].strides[first];
         }
     }
+    /// Elements [x, end) of the vectorised axis. x is where a block begins.
+    template <int p>
+    [[gnu::always_inline]] static void run_along(frame& f, std::int64_t x, std::int64_t end) {
+        constexpr bool blocks = instructions::has_blocks(p);
+        constexpr std::int64_t block = detail::packs_of_block * lanes;
+        static_assert(detail::ways == 4 && detail::packs_of_block % detail::ways == 0);
+        choose_stores(f, x);
+        auto visit = [&]() __attribute__((always_inline)) {
+            instructions::template do_points<p, true>(f, x, lanes, all_lines{});
+            f.linear += lanes;
+            x += lanes;
+        };
+        std::int64_t begin = x, stop = end;
+        for (;; begin = x) {
+            if constexpr (blocks) stop = std::min(end, begin + block);
+            if constexpr (detail::in_ways(shape, lines(), p))
+                while (x + detail::ways * lanes <= stop) {
+                    visit(), instructions::template rotate_ways<p>(f, all_lines{});
+                    visit(), instructions::template rotate_ways<p>(f, all_lines{});
+                    visit(), instructions::template rotate_ways<p>(f, all_lines{});
+                    visit(), instructions::template rotate_ways<p>(f, all_lines{});
+                }
+            while (x + lanes <= stop) visit();
+            if (!blocks || x - begin < block) break;
+            instructions::template count_blocks<p, false>(f, 0, true);
+        }
+        if (x < end) {
+            instructions::template do_points<p, false>(f, x, static_cast<int>(end - x),
+                                                       all_lines{});
+            f.linear += end - x;
+        }
+        instructions::template count_blocks<p, true>(f, (end - begin + lanes - 1) / lanes, false);
+    }
     template <int p> [[gnu::always_inline]] static void row_pass(frame& f) {
         instructions::template begin_rows<p>(f, all_lines{});
         if constexpr (values.kept > 0) f.kept = f.kept_values;
@@ -66,29 +99,7 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
         std::int64_t n = f.call->extents[axes - 1];
         f.linear = 0;
         nest<shape.outer, axes - 1>(
-            f, [&]() __attribute__((always_inline)) {
-                std::int64_t x = 0;
-                choose_stores(f, x);
-                auto visit = [&]() __attribute__((always_inline)) {
-                    instructions::template do_points<p, true>(f, x, lanes, all_lines{});
-                    f.linear += lanes;
-                    x += lanes;
-                };
-                if constexpr (detail::in_ways(shape, lines(), p)) {
-                    static_assert(detail::ways == 4);
-                    while (x + detail::ways * lanes <= n) {
-                        visit(), instructions::template rotate_ways<p>(f, all_lines{});
-                        visit(), instructions::template rotate_ways<p>(f, all_lines{});
-                        visit(), instructions::template rotate_ways<p>(f, all_lines{});
-                        visit(), instructions::template rotate_ways<p>(f, all_lines{});
-                    }
-                }
-                while (x + lanes <= n) visit();
-                if (x < n)
-                    instructions::template do_points<p, false>(f, x, static_cast<int>(n - x),
-                                                               all_lines{});
-                f.linear += n - x;
-            });
+            f, [&]() __attribute__((always_inline)) { run_along<p>(f, 0, n); });
     }
     template <int... p>
     [[gnu::always_inline]] static void row_passes(frame& f, std::int64_t unit,
@@ -110,22 +121,59 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
                                                      int n, std::integer_sequence<int, p...>) {
         f.linear = base + x;
         instructions::template do_rows<0, whole>(f, x, n, all_lines{});
-        int done[] = {0, (
-                             [&]() __attribute__((always_inline)) {
-                                 instructions::template begin_rows<p>(f, all_lines{});
-                                 if constexpr (values.kept > 0) f.kept = f.kept_values;
-                                 f.linear = 0;
-                                 nest<shape.outer, shape.outer + shape.inner>(
-                                     f, [&]() __attribute__((always_inline)) {
-                                         instructions::template do_points<p, whole>(f, x, n,
-                                                                                    all_lines{});
-                                         ++f.linear;
-                                     });
-                                 f.linear = base + x;
-                                 instructions::template do_rows<p + 1, whole>(f, x, n, all_lines{});
-                             }(),
-                             0)...};
+        int done[] = {
+            0, (
+                   [&]() __attribute__((always_inline)) {
+                       instructions::template begin_rows<p>(f, all_lines{});
+                       if constexpr (values.kept > 0) f.kept = f.kept_values;
+                       f.linear = 0;
+                       nest<shape.outer, shape.outer + shape.inner>(
+                           f, [&]() __attribute__((always_inline)) {
+                               instructions::template do_points<p, whole>(f, x, n, all_lines{});
+                               if (++f.linear % detail::packs_of_block == 0)
+                                   instructions::template count_blocks<p, false>(f, 0, true);
+                           });
+                       instructions::template count_blocks<p, true>(
+                           f, f.linear % detail::packs_of_block, false);
+                       f.linear = base + x;
+                       instructions::template do_rows<p + 1, whole>(f, x, n, all_lines{});
+                   }(),
+                   0)...};
         (void)done;
+    }
+    /// Whether elements with gaps between them are read or written along the vectorised axis: those of neighbouring rows
+    /// then share cache lines, and the packs of some rows are visited before the next ones of these rows.
+    static constexpr bool has_gaps = [] {
+        if (shape.kind != body_kind::pointwise || shape.outer < 2 || shape.sequential) return false;
+        for (int i = 0; i < count; ++i)
+            if (detail::is_scalar_reduction(line(i))) return false;
+        for (int i = 0; i < count; ++i)
+            if ((line(i).what == code::load || line(i).what == code::store) &&
+                line(i).at == level::point && line(i).stride == 2)
+                return true;
+        return false;
+    }();
+    static constexpr int rows_together = 16;
+    static void run_together(frame& f, std::int64_t row) {
+        std::int64_t n = f.call->extents[shape.outer - 1];
+        const auto across = [&](int rows) __attribute__((always_inline)) {
+            for (int s = 0; s < shape.slots; ++s)
+                f.at[s] += rows * f.call->slots[s].strides[shape.outer - 2];
+        };
+        seek<shape.outer - 1>(f, row);
+        f.stream = false;
+        for (std::int64_t x = 0; x < n; x += lanes) {
+            for (int r = 0; r < rows_together; ++r) {
+                f.linear = (row + r) * n + x;
+                if (x + lanes <= n)
+                    instructions::template do_points<0, true>(f, x, lanes, all_lines{});
+                else
+                    instructions::template do_points<0, false>(f, x, static_cast<int>(n - x),
+                                                               all_lines{});
+                across(1);
+            }
+            across(-rows_together);
+        }
     }
     template <int... i> static void begin_scalars(frame& f, std::integer_sequence<int, i...>) {
         int done[] = {0, (
@@ -167,6 +215,8 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
                                      std::int64_t first, std::int64_t last, std::int64_t task) {
         if constexpr (shape.outer + shape.inner > 0) {
             frame f;
+            typename instructions::sums_of_blocks blocks;
+            f.blocks = &blocks;
             open(f, call);
             if constexpr (values.kept > 0)
                 f.kept_values = detail::thread_memory(static_cast<std::size_t>(
@@ -184,6 +234,15 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
                 std::int64_t n = call.extents[shape.outer - 1];
                 for (std::int64_t u = first, many = 1; u < last; u += many) {
                     std::int64_t row = u / call.blocks, block = u % call.blocks;
+                    if constexpr (has_gaps) {
+                        many = rows_together * call.blocks;
+                        std::int64_t rows = call.extents[shape.outer - 2];
+                        if (block == 0 && u + many <= last && row % rows + rows_together <= rows) {
+                            run_together(f, row);
+                            continue;
+                        }
+                        many = 1;
+                    }
                     // Neighbouring pieces of a pointwise row are one loop.
                     if (shape.kind == body_kind::pointwise)
                         many = std::min(last - u, call.blocks - block);
@@ -191,12 +250,7 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
                     seek<shape.outer - 1>(f, row);
                     if constexpr (shape.kind == body_kind::pointwise) {
                         f.linear = row * n + x;
-                        choose_stores(f, x);
-                        for (; x + lanes <= end; x += lanes, f.linear += lanes)
-                            instructions::template do_points<0, true>(f, x, lanes, all_lines{});
-                        if (x < end)
-                            instructions::template do_points<0, false>(
-                                f, x, static_cast<int>(end - x), all_lines{});
+                        run_along<0>(f, x, end);
                     } else {
                         for (; x + lanes <= end; x += lanes)
                             column_passes<true>(f, row * n, x, lanes, passes{});
@@ -213,6 +267,7 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
     }
     static void finish(const kernel_call& call, const kernel_entry&, std::int64_t tasks) {
         frame f;
+        f.blocks = nullptr;
         open(f, call);
         f.linear = 0;
         f.stream = false;

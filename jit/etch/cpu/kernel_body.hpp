@@ -22,6 +22,8 @@ template <int first, int... i> struct numbers_from<first, std::integer_sequence<
 template <int i, class T, bool indexed, int ways> struct accumulator_of {
     accumulator<T, indexed> running[ways];
 };
+template <int i, class T, bool wanted> struct blocks_of { block_sums<T> blocks; };
+template <int i, class T> struct blocks_of<i, T, false> {};
 
 }  // namespace detail
 
@@ -70,10 +72,19 @@ template <const auto& program, int id> struct kernel_body {
     template <class Pieces> struct all_registers;
     template <int... p>
     struct all_registers<std::integer_sequence<int, p...>> : registers<piece<p>>... {};
+    template <class Lines> struct sums;
+    template <int... i>
+    struct sums<std::integer_sequence<int, i...>>
+        : detail::blocks_of<i, operand_element<i>, detail::in_blocks(line(i))>... {};
+    template <class Pieces> struct all_sums;
+    template <int... p> struct all_sums<std::integer_sequence<int, p...>> : sums<piece<p>>... {};
+    /// The blocks of sums. Registers have no address, these do.
+    using sums_of_blocks = all_sums<std::make_integer_sequence<int, pieces>>;
 
     /// Registers and where the slots point now, in elements.
     struct frame : all_registers<std::make_integer_sequence<int, pieces>> {
         const kernel_call* call;
+        sums_of_blocks* blocks;
         std::byte* data[shape.slots +
                         1];  // copies: what the call holds would be read anew after every store
         std::int64_t at[shape.slots + 1];
@@ -222,10 +233,44 @@ template <const auto& program, int id> struct kernel_body {
     }
 
     // ---- reductions -----------------------------------------------------------------------------------------------
-    template <int i> [[gnu::always_inline]] static void begin_reduction(frame& f) {
+    template <int i> [[gnu::always_inline]] static auto& blocks(frame& f) {
+        using T = operand_element<i>;
+        return static_cast<detail::blocks_of<i, T, true>&>(*f.blocks).blocks;
+    }
+    template <int i> [[gnu::always_inline]] static void begin_running(frame& f) {
         using row = row_type<line(i).op>;
         for (int w = 0; w < ways_of(i); ++w)
             detail::begin<row, operand_element<i>>(running<i>(f)[w]);
+    }
+    template <int i> [[gnu::always_inline]] static void begin_reduction(frame& f) {
+        begin_running<i>(f);
+        if constexpr (detail::in_blocks(line(i))) blocks<i>(f).begin();
+    }
+    /// All accumulators as one.
+    template <int i> [[gnu::always_inline]] static auto joined(frame& f) {
+        if constexpr (ways_of(i) == 1)
+            return *running<i>(f);
+        else
+            return detail::join_ways<row_type<line(i).op>, operand_element<i>>(running<i>(f));
+    }
+    /// Counts packs of the block, and ends it where it must or is full.
+    template <int i>
+    [[gnu::always_inline]] static void count_block(frame& f, std::int64_t packs, bool ends) {
+        blocks<i>(f).packs += packs;
+        if (!ends && blocks<i>(f).packs <= detail::packs_of_block) return;
+        blocks<i>(f).add(joined<i>(f).value);
+        begin_running<i>(f);
+    }
+    /// Whether the instruction sums points of pass p in blocks; those of a single run end by themselves.
+    static constexpr bool counts(int i, int p, bool at_end_of_run) {
+        const instruction k = line(i);
+        if (!detail::in_blocks(k) || !detail::in_pass(k, p)) return false;
+        return !at_end_of_run || shape.inner > 1 || detail::is_scalar_reduction(k);
+    }
+    static constexpr bool has_blocks(int p) {
+        for (int i = 0; i < count; ++i)
+            if (counts(i, p, false)) return true;
+        return false;
     }
     template <int i, bool whole>
     [[gnu::always_inline]] static void accumulate(frame& f, [[maybe_unused]] std::int64_t x,
@@ -234,24 +279,29 @@ template <const auto& program, int id> struct kernel_body {
         constexpr bool along = shape.kind != body_kind::columns || detail::over(k) == level::row;
         detail::accumulate<row_type<k.op>, whole>(*running<i>(f), value<k.operands[0]>(f), f.linear,
                                                   along ? 1 : 0, n);
+        if constexpr (detail::in_blocks(k) && detail::over(k) == level::row)
+            count_block<i>(f, 1, false);
     }
     /// The value of a row's reduction, once the row was visited.
     template <int i> [[gnu::always_inline]] static void end_reduction(frame& f) {
         using row = row_type<line(i).op>;
         using T = operand_element<i>;
-        if constexpr (ways_of(i) == 1)
-            value<i>(f) = detail::end<row, T>(*running<i>(f), shape.kind == body_kind::columns);
-        else if (f.call->extents[vector_axis] < detail::ways * lanes)
-            value<i>(f) = detail::end<row, T>(*running<i>(f), false);
-        else
-            value<i>(f) = detail::end<row, T>(detail::join_ways<row, T>(running<i>(f)), false);
+        auto all = *running<i>(f);
+        if (ways_of(i) > 1 && f.call->extents[vector_axis] >= detail::ways * lanes)
+            all = joined<i>(f);
+        if constexpr (detail::in_blocks(line(i)))
+            if (blocks<i>(f).blocks > 0) all.value = blocks<i>(f).end(all.value);
+        value<i>(f) = detail::end<row, T>(all, shape.kind == body_kind::columns);
     }
     template <int i> static std::int64_t* partial(frame& f, std::int64_t task) {
         return f.call->partials + 2 * (task * reductions + scalar_reduction_number(lines(), i));
     }
     template <int i> static void save_partial(frame& f, std::int64_t task) {
         constexpr bool same = shape.kind == body_kind::rows && detail::over(line(i)) == level::row;
-        detail::save_partial<row_type<line(i).op>, operand_element<i>>(*running<i>(f), same,
+        auto all = joined<i>(f);
+        if constexpr (detail::in_blocks(line(i)))
+            if (blocks<i>(f).blocks > 0) all.value = blocks<i>(f).end(all.value);
+        detail::save_partial<row_type<line(i).op>, operand_element<i>>(all, same,
                                                                        partial<i>(f, task));
     }
     template <int i> static void join_partials(frame& f, std::int64_t tasks) {
@@ -308,6 +358,18 @@ template <const auto& program, int id> struct kernel_body {
         (void)done;
     }
 
+    template <int p, bool end_of_run, int... i>
+    [[gnu::always_inline]] static void count_blocks(frame& f, std::int64_t packs, bool ends,
+                                                    std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 if constexpr (counts(i, p, end_of_run))
+                                     count_block<i>(f, packs, ends);
+                             }(),
+                             0)...};
+        (void)done;
+    }
+
     /// The next accumulator becomes the first.
     template <int p, int... i>
     [[gnu::always_inline]] static void rotate_ways(frame& f, std::integer_sequence<int, i...>) {
@@ -345,6 +407,16 @@ template <const auto& program, int id> struct kernel_body {
     template <int p> [[gnu::always_inline]] static void begin_rows(frame& f, all_lines) {
         for_pieces([&](auto lines_of_piece)
                        __attribute__((always_inline)) { begin_rows<p>(f, lines_of_piece); });
+    }
+
+    template <int p, bool end_of_run>
+    [[gnu::always_inline]] static void count_blocks([[maybe_unused]] frame& f,
+                                                    [[maybe_unused]] std::int64_t packs,
+                                                    [[maybe_unused]] bool ends) {
+        if constexpr (has_blocks(p))
+            for_pieces([&](auto lines_of_piece) __attribute__((always_inline)) {
+                count_blocks<p, end_of_run>(f, packs, ends, lines_of_piece);
+            });
     }
 
     template <int p> [[gnu::always_inline]] static void rotate_ways(frame& f, all_lines) {

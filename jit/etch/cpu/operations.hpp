@@ -160,23 +160,25 @@ template <class Row, class T>
     }
 }
 
-/// A cheap pass over rows has this many accumulators for each reduction, so that one sum does not wait for the one before
-/// it: the packs of an axis's first groups of so many take them in turn, the others take the first.
+/// A cheap pass over rows or over all points has this many accumulators for each reduction, so that one sum does not wait
+/// for the one before it: the packs of an axis's first groups of so many take them in turn, the others take the first.
 inline constexpr int ways = 4;
 constexpr bool in_ways(const body& b, std::span<const instruction> lines, int pass) {
+    if (b.kind == body_kind::columns) return false;
     bool reduces = false;
     int cost = 0;
     for (const instruction& i : lines) {
         if (!in_pass(i, pass)) continue;
         cost += i.what == code::compute ? row_of(i.op).cost : 1;
-        if (i.what == code::reduce && (i.op == op_of<argmax_row>() || !is_row_reduction(i)))
+        if (i.what != code::reduce) continue;
+        if (i.op == op_of<argmax_row>() || is_row_reduction(i) != (b.kind == body_kind::rows))
             return false;
-        reduces = reduces || i.what == code::reduce;
+        reduces = true;
     }
-    return b.kind == body_kind::rows && reduces && cost <= 10;
+    return reduces && cost <= 10;
 }
 constexpr int ways_of(const body& b, std::span<const instruction> lines, const instruction& i) {
-    bool over_points = is_row_reduction(i) && over(i) == level::point;
+    bool over_points = i.what == code::reduce && over(i) == level::point;
     return over_points && in_ways(b, lines, std::countr_zero(i.passes)) ? ways : 1;
 }
 template <class Row, class T>
@@ -186,6 +188,36 @@ template <class Row, class T>
     joined.value =
         Row::combine(Row::combine(r[0].value, r[1].value), Row::combine(r[2].value, r[3].value));
     return joined;
+}
+
+/// Sums of floating numbers are made of blocks: of at most so many packs of a run, or numbers of a column. The blocks'
+/// sums are joined pairwise, so that the error grows with the logarithm of their number (N. Higham: The accuracy of
+/// floating point summation, 1993). Short rows are one block.
+inline constexpr int packs_of_block = 128;
+template <class T> struct block_sums {
+    static constexpr int most = 16;
+    pack<T> sums[most];        // sums[i] is of 2^i blocks where bit i of `blocks` is set
+    std::uint64_t blocks = 0;  // all of them
+    std::int64_t packs = 0;    // of the block that has been begun, as far as they were counted
+
+    void begin() { blocks = 0, packs = 0; }
+    [[gnu::noinline]] void add(pack<T> sum) {
+        int i = 0;
+        for (; i + 1 < most && (blocks >> i & 1); ++i) sum = sums[i] + sum;
+        if (i + 1 == most && blocks >> i) sum = sums[i] + sum, blocks &= ~(std::uint64_t{1} << i);
+        sums[i] = sum;
+        blocks = ((blocks >> i) + 1) << i;
+        packs = 0;
+    }
+    /// With what came after the last block.
+    [[gnu::noinline]] pack<T> end(pack<T> sum) const {
+        for (int i = 0; i < most; ++i)
+            if (blocks >> i & 1) sum = sums[i] + sum;
+        return sum;
+    }
+};
+constexpr bool in_blocks(const instruction& i) {
+    return i.what == code::reduce && i.op == op_of<sum_row>() && is_floating(i.from);
 }
 
 /// Two words of a task's partial result. `same`: all lanes hold one value.

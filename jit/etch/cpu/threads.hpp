@@ -65,21 +65,27 @@ public:
 
     void run(int tasks, int thread_limit, void (*call)(void*, int), void* context) {
         int helpers = std::min(tasks, thread_limit) - 1;
-        while (static_cast<int>(workers_.size()) < helpers) {
-            int index = static_cast<int>(workers_.size());
-            workers_.emplace_back([this, index] { work(index); });
+        if (static_cast<int>(workers_.size()) < helpers) {
+            shares_ = std::make_unique<share[]>(static_cast<std::size_t>(helpers) + 1);
+            while (static_cast<int>(workers_.size()) < helpers) {
+                int index = static_cast<int>(workers_.size());
+                workers_.emplace_back([this, index] { work(index); });
+            }
         }
         call_ = call;
         context_ = context;
-        tasks_ = tasks;
         helpers_ = helpers;
         error_ = nullptr;
         failed_.store(false, std::memory_order_relaxed);
-        next_.store(0, std::memory_order_relaxed);
+        for (std::int64_t i = 0, end = 0, all = helpers + 1; i < all; ++i) {
+            share& s = shares_[static_cast<std::size_t>(i)];
+            s.next.store(static_cast<int>(end), std::memory_order_relaxed);
+            s.end = static_cast<int>(end = tasks * (i + 1) / all);
+        }
         open_.store(true);
         started_.fetch_add(1);
         started_.notify_all();
-        take_tasks();
+        take_tasks(0);
         open_.store(false);
         for (int spins = 0; inside_.load() != 0; ++spins) {
             if (spins < 4096)
@@ -103,15 +109,19 @@ private:
                 t.join();
         }
     }
-    void take_tasks() {
-        for (;;) {
-            int task = next_.fetch_add(1, std::memory_order_relaxed);
-            if (task >= tasks_) return;
-            try {
-                call_(context_, task);
-            } catch (...) {
-                if (!failed_.exchange(true)) error_ = std::current_exception();
-                next_.store(tasks_, std::memory_order_relaxed);
+    /// Those of the thread's own share first: neighbouring tasks, and those that had the same numbers in the job before,
+    /// work on memory that is in the thread's caches. Then what other threads have left of theirs.
+    void take_tasks(int thread) {
+        for (int k = 0, all = helpers_ + 1; k < all; ++k) {
+            share& s = shares_[static_cast<std::size_t>((thread + k) % all)];
+            while (!failed_.load(std::memory_order_relaxed)) {
+                int task = s.next.fetch_add(1, std::memory_order_relaxed);
+                if (task >= s.end) break;
+                try {
+                    call_(context_, task);
+                } catch (...) {
+                    if (!failed_.exchange(true)) error_ = std::current_exception();
+                }
             }
         }
     }
@@ -122,7 +132,7 @@ private:
             if (stop_.load()) return;
             seen = now;
             inside_.fetch_add(1);
-            if (open_.load() && index < helpers_) take_tasks();
+            if (open_.load() && index < helpers_) take_tasks(index + 1);
             inside_.fetch_sub(1);
         }
     }
@@ -139,17 +149,21 @@ private:
         return started_.load();
     }
 
+    struct alignas(64) share {
+        std::atomic<int> next{0};
+        int end = 0;
+    };
     std::vector<std::thread> workers_;
+    std::unique_ptr<share[]> shares_;  // of the job's tasks, one for each thread
     std::atomic<bool> busy_{false}, stop_{false};
     alignas(64) std::atomic<std::uint32_t> started_{0};
     std::atomic<bool> open_{false};
     alignas(64) std::atomic<int> inside_{0};
-    alignas(64) std::atomic<int> next_{0};
-    std::atomic<bool> failed_{false};
+    alignas(64) std::atomic<bool> failed_{false};
     std::exception_ptr error_;
     void (*call_)(void*, int) = nullptr;
     void* context_ = nullptr;
-    int tasks_ = 0, helpers_ = 0;
+    int helpers_ = 0;
 };
 }  // namespace detail
 

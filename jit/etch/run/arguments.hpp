@@ -150,6 +150,11 @@ struct argument {
     tensor_shape shape() const {
         return std::span<const std::int64_t>(extents, static_cast<std::size_t>(rank));
     }
+    /// Whether `other` is of the same kind, dtype and shape.
+    bool is_like(const argument& other) const {
+        return kind == other.kind && element == other.element && flat == other.flat &&
+               rank == other.rank && std::equal(extents, extents + rank, other.extents);
+    }
     /// Whether the elements lie row by row without gaps.
     bool is_row_major() const {
         std::int64_t stride = 1;

@@ -23,13 +23,16 @@ public:
     void bind(std::span<const argument> arguments) {
         arguments_ = arguments;
         if (arguments.size() != program_.inputs.size()) refuse_count();
+        if (same_as_before()) return place_all();
+        known_.clear();
         for (int i = 0; i < count(); ++i) check_kind(i);
         std::fill(dims_.begin(), dims_.end(), unknown);
         while (solve_all()) {}
         for (int d = 0; d < static_cast<int>(dims_.size()); ++d)
             if (dims_[at(d)] == unknown) refuse_unknown(d);
         for (int i = 0; i < count(); ++i) check_extents(i);
-        for (int i = 0; i < count(); ++i) place(i);
+        known_.assign(arguments.begin(), arguments.end());
+        place_all();
     }
     /// The same for a caller who has checked all, and whose elements lie row by row.
     void set(std::span<const std::int64_t> dims, std::span<const void* const> inputs) {
@@ -59,6 +62,7 @@ private:
     std::vector<int> sources_;  // the input that told each dim
     std::vector<const void*> inputs_;
     std::vector<std::uint64_t> words_;  // numbers
+    std::vector<argument> known_;       // the last ones that were right, for dims_
     std::vector<etch::tensor> copies_;  // of arguments that do not lie row by row
     bool updates_ = false;
 
@@ -76,6 +80,13 @@ private:
         return a.kind == argument_kind::matrix && (a.extents[0] == 1 || a.extents[1] == 1);
     }
 
+    /// Whether dims and shapes are those of the last call: then all was checked.
+    bool same_as_before() const {
+        if (known_.size() != arguments_.size()) return false;
+        for (std::size_t i = 0; i < known_.size(); ++i)
+            if (!known_[i].is_like(arguments_[i])) return false;
+        return !known_.empty();
+    }
     void check_kind(int i) const {
         const argument& a = given(i);
         const type& t = wanted(i);
@@ -194,6 +205,9 @@ private:
     }
 
     // ---- elements -----------------------------------------------------------------------------------------------
+    void place_all() {
+        for (int i = 0; i < count(); ++i) place(i);
+    }
     void place(int i) {
         static constexpr std::uint64_t nothing = 0;
         const argument& a = given(i);
