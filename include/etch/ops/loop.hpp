@@ -11,7 +11,7 @@ namespace etch {
 
 /// scan's attributes, read.
 struct loop_view {
-    std::span<const std::int64_t> words;
+    list_view<const std::int64_t> words;
     constexpr int loop() const { return static_cast<int>(words[0]); }
     constexpr bool reverse() const { return words[1] != 0; }
     constexpr extent steps() const { return {words[2]}; }
@@ -53,9 +53,9 @@ constexpr bool inside(const graph& g, int loop, int outer) {
 }
 
 /// The values outside of the loop that its body reads, constants and extents excepted.
-constexpr std::vector<int> captured_values(const graph& g, int loop, std::span<const int> body) {
-    std::vector<int> found, todo(body.begin(), body.end());
-    std::vector<char> seen(g.values.size(), 0);
+constexpr list<int> captured_values(const graph& g, int loop, list_view<const int> body) {
+    list<int> found, todo(body.begin(), body.end());
+    list<char> seen(g.values.size(), 0);
     while (!todo.empty()) {
         int v = todo.back();
         todo.pop_back();
@@ -76,11 +76,11 @@ constexpr std::vector<int> captured_values(const graph& g, int loop, std::span<c
 
 /// Appends a scan whose body is written already. `slices` and `carries` are placeholders of the loop.
 constexpr expr make_scan(graph& g, int loop, bool reverse, extent steps,
-                         std::span<const int> sequences, std::span<const int> first,
-                         std::span<const int> slices, std::span<const int> carries,
-                         std::span<const int> next, std::span<const int> stacked) {
-    std::vector<int> body(next.begin(), next.end());
-    body.insert(body.end(), stacked.begin(), stacked.end());
+                         list_view<const int> sequences, list_view<const int> first,
+                         list_view<const int> slices, list_view<const int> carries,
+                         list_view<const int> next, list_view<const int> stacked) {
+    list<int> body(next.begin(), next.end());
+    body.append(stacked);
     auto captured = captured_values(g, loop, body);
     words a{loop,
             reverse ? 1 : 0,
@@ -92,10 +92,10 @@ constexpr expr make_scan(graph& g, int loop, bool reverse, extent steps,
     for (int v : slices) a.push_back(v);
     for (int v : carries) a.push_back(v);
     for (int v : body) a.push_back(v);
-    std::vector<int> operands(sequences.begin(), sequences.end());
-    operands.insert(operands.end(), first.begin(), first.end());
-    operands.insert(operands.end(), captured.begin(), captured.end());
-    std::vector<type> results;
+    list<int> operands(sequences.begin(), sequences.end());
+    operands.append(first);
+    operands.append(captured);
+    list<type> results;
     for (int v : carries) results.push_back(g.type_of(v));
     for (int v : stacked) {
         type t = g.type_of(v), s{t.element, 0, {}};

@@ -15,13 +15,13 @@ inline constexpr int cheap = 8;  // scalar operations that are rather computed t
 inline constexpr int most_passes = 16;  // over a row: as many as instruction::passes has bits
 
 struct fusion : clustering {
-    std::vector<char> stored;  // values that must lie in memory
-    std::vector<char> final;   // only updates use them
-    std::vector<int> stage_of, inline_cost, ready;
-    std::vector<int> pass_of;  // reductions of the own stage that must have been made before
+    list<char> stored;  // values that must lie in memory
+    list<char> final;   // only updates use them
+    list<int> stage_of, inline_cost, ready;
+    list<int> pass_of;  // reductions of the own stage that must have been made before
 
-    constexpr fusion(graph& graph_in, int loop, std::span<const int> roots,
-                     std::span<const int> updates)
+    constexpr fusion(graph& graph_in, int loop, list_view<const int> roots,
+                     list_view<const int> updates)
         : clustering(graph_in, loop, roots, updates),
           stored(g.values.size(), 0),
           final(g.values.size(), 0),
@@ -35,8 +35,8 @@ struct fusion : clustering {
         choose_stored();
     }
 
-    constexpr void mark_final(std::span<const int> roots, std::span<const int> updates) {
-        std::vector<char> elsewhere(g.values.size(), 0);
+    constexpr void mark_final(list_view<const int> roots, list_view<const int> updates) {
+        list<char> elsewhere(g.values.size(), 0);
         for (int v : roots) elsewhere[at_index(v)] = 1;
         for (int v : updates)
             if (computed(v) && kind(v) == op_class::elementwise) final[at_index(v)] = 1;
@@ -85,7 +85,7 @@ struct fusion : clustering {
             return;
         }
         if (!computed(v)) return;
-        std::vector<source> operands;
+        list<source> operands;
         for (int o = 0; o < n.operands.count; ++o) operands.push_back(operand_source(n, o));
         int stage = 1, cost = row_of(n).cost, is_ready = 1;
         for (std::size_t o = 0; o < operands.size(); ++o) {
@@ -116,7 +116,7 @@ struct fusion : clustering {
         }
         pass_of[at_index(v)] = pass_in(n, operands, stage_of[at_index(v)]);
     }
-    constexpr int pass_in(const node& n, std::span<const source> operands, int stage) const {
+    constexpr int pass_in(const node& n, list_view<const source> operands, int stage) const {
         int pass = 0;
         for (const auto& o : operands)
             if (own(o.value) && computed(o.value) && stage_of[at_index(o.value)] == stage)
@@ -124,7 +124,7 @@ struct fusion : clustering {
         return pass + (row_of(n).kind == op_class::reduction ? 1 : 0);
     }
     /// Whether some operand of the same stage can be neither a neighbour nor computed again.
-    constexpr bool blocked(std::span<const source> operands, int stage, const type& space) const {
+    constexpr bool blocked(list_view<const source> operands, int stage, const type& space) const {
         for (const auto& o : operands)
             if (own(o.value) && computed(o.value) && stage_of[at_index(o.value)] == stage &&
                 !can_inline(o.value, stage, space))
@@ -154,7 +154,7 @@ struct fusion : clustering {
         }
         enter(id, v, map);
     }
-    constexpr bool try_join(const node& n, int v, std::span<const source> operands, int stage,
+    constexpr bool try_join(const node& n, int v, list_view<const source> operands, int stage,
                             const type& space) {
         int best = -1;
         for (const auto& o : operands) {

@@ -80,27 +80,27 @@ struct program_sizes {
 
 /// A program in exactly sized arrays.
 template <program_sizes n> struct frozen_program {
-    std::array<polynomial, n.polynomials> polynomials{};
-    std::array<range_of, n.dims> dims{};
-    std::array<range_of, n.files> files{};
-    std::array<char, n.characters> characters{};
-    std::array<program_input, n.inputs> inputs{};
-    std::array<program_output, n.outputs> outputs{};
-    std::array<program_state, n.states> states{};
-    std::array<program_condition, n.conditions> conditions{};
-    std::array<etch::storage, n.storages> storages{};
-    std::array<std::int64_t, n.words> words{};
-    std::array<step, n.steps> steps{};
-    std::array<part, n.parts> parts{};
-    std::array<slot, n.slots> slots{};
-    std::array<body, n.bodies> bodies{};
-    std::array<instruction, n.instructions> instructions{};
-    std::array<program_line, n.lines> lines{};
-    std::array<program_line, n.nodes> nodes{};
-    std::array<matrix_product, n.gemms> gemms{};
-    std::array<copy, n.copies> copies{};
-    std::array<loop, n.loops> loops{};
-    std::array<int, n.top> top{};
+    array<polynomial, n.polynomials> polynomials{};
+    array<range_of, n.dims> dims{};
+    array<range_of, n.files> files{};
+    array<char, n.characters> characters{};
+    array<program_input, n.inputs> inputs{};
+    array<program_output, n.outputs> outputs{};
+    array<program_state, n.states> states{};
+    array<program_condition, n.conditions> conditions{};
+    array<etch::storage, n.storages> storages{};
+    array<std::int64_t, n.words> words{};
+    array<step, n.steps> steps{};
+    array<part, n.parts> parts{};
+    array<slot, n.slots> slots{};
+    array<body, n.bodies> bodies{};
+    array<instruction, n.instructions> instructions{};
+    array<program_line, n.lines> lines{};
+    array<program_line, n.nodes> nodes{};
+    array<matrix_product, n.gemms> gemms{};
+    array<copy, n.copies> copies{};
+    array<loop, n.loops> loops{};
+    array<int, n.top> top{};
 };
 
 }  // namespace detail

@@ -8,13 +8,13 @@ namespace etch::detail {
 
 struct live_region {
     graph& g;
-    int region;               // loop, -1 outside of all
-    std::vector<int> order;   // live nodes of the region
-    std::vector<char> solid;  // views that must lie in memory
-    std::vector<int> uses;
+    int region;        // loop, -1 outside of all
+    list<int> order;   // live nodes of the region
+    list<char> solid;  // views that must lie in memory
+    list<int> uses;
 
-    constexpr live_region(graph& graph_in, int loop, std::span<const int> roots,
-                          std::span<const int> updates)
+    constexpr live_region(graph& graph_in, int loop, list_view<const int> roots,
+                          list_view<const int> updates)
         : g(graph_in), region(loop), solid(g.values.size(), 0), uses(g.values.size(), 0) {
         find_live(roots, updates);
         mark_solid(roots, updates);
@@ -74,10 +74,10 @@ struct live_region {
     }
 
     // ---- what lives ---------------------------------------------------------------------------------------------
-    constexpr void find_live(std::span<const int> roots, std::span<const int> updates) {
-        std::vector<int> todo(roots.begin(), roots.end());
-        todo.insert(todo.end(), updates.begin(), updates.end());
-        std::vector<char> seen(g.nodes.size(), 0);
+    constexpr void find_live(list_view<const int> roots, list_view<const int> updates) {
+        list<int> todo(roots.begin(), roots.end());
+        todo.append(updates);
+        list<char> seen(g.nodes.size(), 0);
         for (int v : todo) ++uses[at_index(v)];
         while (!todo.empty()) {
             int v = todo.back();
@@ -94,7 +94,7 @@ struct live_region {
             if (seen[i]) order.push_back(static_cast<int>(i));
     }
     /// Views that are results, or operands of what reads plain memory, become copies.
-    constexpr void mark_solid(std::span<const int> roots, std::span<const int> updates) {
+    constexpr void mark_solid(list_view<const int> roots, list_view<const int> updates) {
         auto mark = [&](int v) {
             if (own(v) && kind(v) == op_class::view) solid[at_index(v)] = 1;
         };
