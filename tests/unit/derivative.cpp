@@ -8,11 +8,11 @@
 using namespace etch;
 using reference::evaluator;
 using reference::tensor;
-using list = std::vector<double>;
+using reals = std::vector<double>;
 
 namespace {
 
-tensor of(reference::numbers shape, const list& elements) {
+tensor of(reference::numbers shape, const reals& elements) {
     return {dtype::float64, std::move(shape), elements};
 }
 /// Irregular numbers in a domain, the same in every run; `start` picks another stretch of them.
@@ -93,7 +93,7 @@ template <class F> void check_movement(reference::numbers shape, F op) {
     check({sampled(shape)}, [&](const expr_list& x) { return square(op(sin(x[0]))); });
 }
 /// The derivative of sum(f(x)) at some numbers.
-template <class F> list slopes(F f, const list& x) {
+template <class F> reals slopes(F f, const reals& x) {
     graph g;
     expr v = g.input<double>("x", {x.size()});
     return evaluator(g, {}, {of({std::ssize(x)}, x)}).value(grad(sum(f(v)), v)).elements();
@@ -233,7 +233,7 @@ TEST_CASE("indices that are data") {
 }
 
 TEST_CASE("ties and kinks") {
-    using values = list;
+    using values = reals;
     CHECK(slopes([](expr x) { return abs(x); }, {-2, 0, 3}) == values{-1, 0, 1});
     CHECK(slopes([](expr x) { return sign(x); }, {-2, 0, 3}) == values{0, 0, 0});
     CHECK(slopes([](expr x) { return floor(x); }, {-2, 0.5}) == values{0, 0});
@@ -256,8 +256,8 @@ TEST_CASE("ties and kinks") {
     CHECK(slopes([](expr x) { return prod(x); }, {2, 3, 4}) == values{12, 8, 6});
     CHECK(slopes([](expr x) { return prod(x); }, {2, 0, 4}) == values{0, 8, 0});
     CHECK(slopes([](expr x) { return prod(x); }, {2, 0, 0}) == values{0, 0, 0});
-    for (const list& x :
-         {list{2, 3, 4}, list{2, 0, 4}, list{0, 0, 5}, list{0, 0, 0}})  // at second order too
+    for (const reals& x :
+         {reals{2, 3, 4}, reals{2, 0, 4}, reals{0, 0, 5}, reals{0, 0, 0}})  // at second order too
         check({of({3}, x)}, [](const expr_list& v) { return prod(v[0]); });
     check({of({2, 3}, {2, 0, 4, 0, 3, 0})}, [](const expr_list& v) { return prod(v[0], 1); });
 }
@@ -285,13 +285,13 @@ TEST_CASE("equal expressions are one variable, identity makes another") {
     evaluator e(g, {}, {of({2}, {2, 3})});
     expr a = x * x, b = x * x;
     CHECK(a.id == b.id);
-    CHECK(e.value(grad(sum(a * b), a)).elements() == list{8, 18});
-    CHECK(e.value(grad(sum(a * b), x * x)).elements() == list{8, 18});
+    CHECK(e.value(grad(sum(a * b), a)).elements() == reals{8, 18});
+    CHECK(e.value(grad(sum(a * b), x * x)).elements() == reals{8, 18});
     expr c = identity(a), d = identity(a);
     CHECK(c.id != d.id);
-    CHECK(e.value(grad(sum(a * c), c)).elements() == list{4, 9});
-    CHECK(e.value(grad(sum(a * c), a)).elements() == list{8, 18});  // through the identity too
-    CHECK(e.value(grad(sum(c * d), x)).elements() == list{32, 108});
+    CHECK(e.value(grad(sum(a * c), c)).elements() == reals{4, 9});
+    CHECK(e.value(grad(sum(a * c), a)).elements() == reals{8, 18});  // through the identity too
+    CHECK(e.value(grad(sum(c * d), x)).elements() == reals{32, 108});
 }
 
 TEST_CASE("where no path leads") {
@@ -303,7 +303,7 @@ TEST_CASE("where no path leads") {
     CHECK_THAT(sentence_of([&] { grad(sum(x), z); }),
                contains("grad: no path leads to input other: ask for etch::allow_disconnected to "
                         "get zeros (derivative.cpp:"));
-    CHECK(e.value(grad(sum(x), z, allow_disconnected)).elements() == list{0, 0, 0});
+    CHECK(e.value(grad(sum(x), z, allow_disconnected)).elements() == reals{0, 0, 0});
     auto cut = [&](expr y) {
         return sentence_of([&] { grad(sum(cast<double>(y)), x); }) != "no mistake";
     };
@@ -313,10 +313,10 @@ TEST_CASE("where no path leads") {
     CHECK(cut(stop_gradient(x)));
     CHECK(!cut(floor(x)));
     CHECK(!cut(sign(x)));
-    CHECK(e.value(grad(sum(stop_gradient(x) * x), x)).elements() == list{1, 2, 3});
-    CHECK(e.value(grad(sum(where(x < 2, x, z)), x)).elements() == list{1, 0, 0});
-    CHECK(e.value(jvp({sum(z)}, {x}, {ones_like(x)})[0]).elements() == list{0});
-    CHECK(e.value(vjp({z}, {x}, {z})[0]).elements() == list{0, 0, 0});
+    CHECK(e.value(grad(sum(stop_gradient(x) * x), x)).elements() == reals{1, 2, 3});
+    CHECK(e.value(grad(sum(where(x < 2, x, z)), x)).elements() == reals{1, 0, 0});
+    CHECK(e.value(jvp({sum(z)}, {x}, {ones_like(x)})[0]).elements() == reals{0});
+    CHECK(e.value(vjp({z}, {x}, {z})[0]).elements() == reals{0, 0, 0});
     CHECK_THAT(sentence_of([&] { grad(x, x); }),
                contains("grad: takes a floating scalar, not float64 {3}: write grad(sum(y), x)"));
     CHECK_THAT(sentence_of([&] { grad(sum(x), i); }),
@@ -355,8 +355,8 @@ TEST_CASE("jvp and vjp of several results by several variables") {
     }
     // A quadratic form's Hessian is A + A'.
     expr quadratic = dot(a, matmul(b, a));
-    CHECK(e.value(hessian(quadratic, a)).elements() == list{2, 5, 5, 8});
-    CHECK(e.value(jacobian(matmul(b, a), a)).elements() == list{1, 2, 3, 4});
+    CHECK(e.value(hessian(quadratic, a)).elements() == reals{2, 5, 5, 8});
+    CHECK(e.value(jacobian(matmul(b, a), a)).elements() == reals{1, 2, 3, 4});
     CHECK(shape_text(g, jacobian(z, a).of()).view() == "{2, 2, 2}");
 }
 
@@ -386,7 +386,7 @@ TEST_CASE("substitute") {
         etch_test::contains("substitute: float64 {3} is replaced by float64 {} (derivative.cpp:"));
     // Draws stay the draws that they are.
     expr u = uniform(g, {3}, 0, 1, dtype::float64), noisy = x + u;
-    evaluator with_key(g, {}, data, {tensor(dtype::int64, {2}, list{1, 2})});
+    evaluator with_key(g, {}, data, {tensor(dtype::int64, {2}, reals{1, 2})});
     expr left = substitute(noisy, {{x, w}}) - w;
     CHECK(with_key.number(sum(abs(left - u))) == Approx(0).margin(1e-12));
 }
@@ -467,9 +467,11 @@ TEST_CASE("random programs have the derivatives that differences have") {
             if (is_floating(g.type_of(o.value).element))
                 loss = loss + sum(tanh(cast<double>(expr{&g, o.value})));
         expr_list xs, vs;
-        for (const auto& i : g.inputs) xs.push_back({&g, i.value});
-        for (const auto& w : g.parameters) xs.push_back({&g, w.value});
-        std::erase_if(xs, [](expr x) { return !is_floating(x.element()); });
+        auto take = [&](expr x) {
+            if (is_floating(x.element())) xs.push_back(x);
+        };
+        for (const auto& i : g.inputs) take({&g, i.value});
+        for (const auto& w : g.parameters) take({&g, w.value});
         for (expr x : xs) vs.push_back(weights(x, 1));
         auto d = grad(loss, xs, allow_disconnected);
         expr along = sum(cast<double>(d[0] * vs[0]));

@@ -42,7 +42,7 @@ bool agrees(const std::vector<double>& a, const std::vector<double>& b) {
 }
 expr naive_softmax(expr x) { return exp(x) / sum(exp(x), -1, keepdims); }
 
-const numeric_case list[] = {
+const numeric_case cases[] = {
     {"log1p near 0",
      [](expr x) { return log(1 + x); },
      {1e-18, 1e-12, -1e-15},
@@ -174,7 +174,7 @@ const numeric_case list[] = {
 }  // namespace
 
 TEST_CASE("stability rules give what the written form loses") {
-    for (const auto& c : list) {
+    for (const auto& c : cases) {
         INFO(c.what);
         auto written = result_of(c, false), simplified = result_of(c, true);
         std::string shown;

@@ -155,8 +155,8 @@ constexpr expr normalize(const operand& x, const axes& which = -1, double epsilo
 namespace detail {
 /// Whether a path on which derivatives flow leads from v to a floating input, parameter or placeholder.
 constexpr bool has_gradient(const graph& g, int v) {
-    std::vector<int> todo{v};
-    std::vector<char> seen(g.values.size(), 0);
+    list<int> todo{v};
+    list<char> seen(g.values.size(), 0);
     while (!todo.empty()) {
         int u = todo.back();
         todo.pop_back();
@@ -220,20 +220,20 @@ constexpr expr jacobian(const operand& y, expr x) {
     expr_list rows_of;
     for (std::int64_t i = 0; i < n.code; ++i)
         rows_of.push_back(
-            detail::gradient(slice(flat, {i}), std::span<const expr>(&x, 1), true)[0]);
-    std::vector<dim> shape;
+            detail::gradient(slice(flat, {i}), list_view<const expr>(&x, 1), true)[0]);
+    list<dim> shape;
     for (int axis = 0; axis < t.rank(); ++axis) shape.push_back(t.size(axis));
     for (int axis = 0; axis < x.rank(); ++axis) shape.push_back(x.size(axis));
     if (rows_of.empty())
-        return broadcast_to(scalar(g, x.element(), 0), std::span<const dim>(shape));
-    return reshape(stack(rows_of, 0), std::span<const dim>(shape));
+        return broadcast_to(scalar(g, x.element(), 0), list_view<const dim>(shape));
+    return reshape(stack(rows_of, 0), list_view<const dim>(shape));
 }
 /// Second derivatives of a scalar, in blocks: hessian(y, {a, b})[i][j] is {x_i..., x_j...}.
-constexpr std::vector<expr_list> hessian(const operand& y, const expr_list& xs) {
+constexpr list<expr_list> hessian(const operand& y, const expr_list& xs) {
     located here(y);
-    std::vector<expr_list> blocks;
+    list<expr_list> blocks;
     for (expr d : detail::gradient(y, xs, true)) {
-        blocks.emplace_back();
+        blocks.push_back({});
         for (expr x : xs) blocks.back().push_back(jacobian(d, x));
     }
     return blocks;

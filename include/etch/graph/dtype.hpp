@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The element types. One dtype is one row of this table; everything else asks the table.
 #pragma once
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -21,7 +20,7 @@ struct dtype_row {
     std::string_view cuda;  // how kernel text spells the type
 };
 
-inline constexpr std::array<dtype_row, 5> dtype_table{{
+inline constexpr fixed_list<dtype_row, 5> dtype_table{{
     {"float64", 8, dtype_kind::floating, "double"},
     {"float32", 4, dtype_kind::floating, "float"},
     {"bool", 1, dtype_kind::boolean, "bool"},

@@ -2,11 +2,11 @@
 // Extents: the sizes of axes. An extent is a number, or a polynomial with integer coefficients in named dims; the
 // graph stores each polynomial once, so that equal extents have equal codes.
 #pragma once
-#include <array>
 #include <compare>
 #include <cstdint>
 #include <optional>
-#include <span>
+
+#include <etch/graph/list.hpp>
 
 namespace etch {
 
@@ -30,7 +30,7 @@ struct term {
 
 /// Terms by falling powers, none of them zero. `overflow` marks a result that does not fit.
 struct polynomial {
-    std::array<term, max_terms> terms{};
+    fixed_list<term, max_terms> terms{};
     int count = 0;
     bool overflow = false;
 
@@ -70,7 +70,7 @@ struct polynomial {
         terms[at] = t;
         ++count;
     }
-    constexpr std::int64_t evaluate(std::span<const std::int64_t> dims) const {
+    constexpr std::int64_t evaluate(list_view<const std::int64_t> dims) const {
         std::int64_t sum = 0;
         for (int i = 0; i < count; ++i) {
             std::int64_t product = terms[static_cast<std::size_t>(i)].coefficient;

@@ -6,11 +6,10 @@
 #pragma once
 #include <bit>
 #include <source_location>
-#include <span>
 #include <string_view>
 #include <type_traits>
-#include <vector>
 
+#include <etch/graph/list.hpp>
 #include <etch/graph/mistake.hpp>
 #include <etch/graph/node.hpp>
 #include <etch/graph/text.hpp>
@@ -60,7 +59,7 @@ struct operand;
 
 class graph {
     static constexpr std::size_t at(int i) { return static_cast<std::size_t>(i); }
-    template <class T> static constexpr bool equal(std::span<const T> a, std::span<const T> b) {
+    template <class T> static constexpr bool equal(list_view<const T> a, list_view<const T> b) {
         if (a.size() != b.size()) return false;
         for (std::size_t i = 0; i < a.size(); ++i)
             if (a[i] != b[i]) return false;
@@ -68,21 +67,21 @@ class graph {
     }
 
 public:
-    std::vector<node> nodes;
-    std::vector<value> values;
-    std::vector<int> operand_pool;
-    std::vector<std::int64_t> attribute_pool;
-    std::vector<type> types;
-    std::vector<polynomial> polynomials;
-    std::vector<range_of> dims;   // names
-    std::vector<range_of> files;  // names
-    std::vector<char> characters;
-    std::vector<graph_input> inputs;
-    std::vector<graph_output> outputs;
-    std::vector<graph_parameter> parameters;
-    std::vector<graph_condition> conditions;
-    std::vector<int> loop_parents;  // for each loop: the loop around it, or -1
-    text prefix;                    // of names, from g.scope()
+    list<node> nodes;
+    list<value> values;
+    list<int> operand_pool;
+    list<std::int64_t> attribute_pool;
+    list<type> types;
+    list<polynomial> polynomials;
+    list<range_of> dims;   // names
+    list<range_of> files;  // names
+    list<char> characters;
+    list<graph_input> inputs;
+    list<graph_output> outputs;
+    list<graph_parameter> parameters;
+    list<graph_condition> conditions;
+    list<int> loop_parents;  // for each loop: the loop around it, or -1
+    text prefix;             // of names, from g.scope()
     text first_mistake;
     int ordinal = 0;          // of the next draw or identity
     int open_loop = -1;       // the loop whose body is being written
@@ -91,7 +90,7 @@ public:
     int file = -1, line = 0;  // of the outermost of them
 
     /// Where set, extents that should be equal are taken so, and noted here: see agree().
-    std::vector<joint>* joints = nullptr;
+    list<joint>* joints = nullptr;
 
     constexpr graph() {
         // Moving elements when a vector grows is what constant evaluation is slowest at: 0.7 ms a node against 0.2.
@@ -112,22 +111,23 @@ public:
     graph& operator=(const graph&) = delete;
 
     // ---- pools ------------------------------------------------------------------------------------------------
-    constexpr const node& node_of(int v) const { return nodes[at(values[at(v)].node)]; }
-    constexpr const type& type_of(int v) const { return types[at(values[at(v)].type)]; }
+    constexpr const node& node_of(int v) const { return nodes.elements[values.elements[v].node]; }
+    constexpr const type& type_of(int v) const { return types.elements[values.elements[v].type]; }
     constexpr int result_index(int v) const { return v - node_of(v).results.first; }
-    constexpr std::span<const int> operands(const node& n) const {
-        return {operand_pool.data() + n.operands.first, static_cast<std::size_t>(n.operands.count)};
+    constexpr list_view<const int> operands(const node& n) const {
+        return {operand_pool.elements + n.operands.first,
+                static_cast<std::size_t>(n.operands.count)};
     }
-    constexpr std::span<const std::int64_t> attributes(const node& n) const {
-        return {attribute_pool.data() + n.attributes.first,
+    constexpr list_view<const std::int64_t> attributes(const node& n) const {
+        return {attribute_pool.elements + n.attributes.first,
                 static_cast<std::size_t>(n.attributes.count)};
     }
     constexpr std::string_view name(range_of r) const {
-        return {characters.data() + r.first, static_cast<std::size_t>(r.count)};
+        return {characters.elements + r.first, static_cast<std::size_t>(r.count)};
     }
     constexpr range_of store(std::string_view s) {
         range_of r{static_cast<int>(characters.size()), static_cast<int>(s.size())};
-        characters.insert(characters.end(), s.begin(), s.end());
+        characters.append(s);
         return r;
     }
     constexpr int intern(const type& t) {
@@ -139,7 +139,7 @@ public:
 
     // ---- extents ----------------------------------------------------------------------------------------------
     constexpr polynomial polynomial_of(extent e) const {
-        return e.is_static() ? polynomial::of_number(e.code) : polynomials[at(e.polynomial())];
+        return e.is_static() ? polynomial::of_number(e.code) : polynomials[e.polynomial()];
     }
     constexpr extent intern(const polynomial& p) {
         if (p.overflow) {
@@ -196,16 +196,16 @@ public:
 
     // ---- nodes ------------------------------------------------------------------------------------------------
     /// Appends a node, or finds the equal one, and returns its first result.
-    constexpr int append(op_id op, std::span<const int> operand_list,
-                         std::span<const std::int64_t> attribute_list,
-                         std::span<const type> results, int loop = -1) {
+    constexpr int append(op_id op, list_view<const int> operand_list,
+                         list_view<const std::int64_t> attribute_list,
+                         list_view<const type> results, int loop = -1) {
         for (int v : operand_list) loop = inner_of(loop, node_of(v).loop);
         auto hash = hash_of(op, operand_list, attribute_list);
         if (2 * (nodes.size() + 1) > table.size()) grow();
         auto slot = hash & (table.size() - 1);
         for (; table[slot] >= 0; slot = (slot + 1) & (table.size() - 1)) {
-            const node& n = nodes[at(table[slot])];
-            if (n.op == op && hashes[at(table[slot])] == hash && equal(operands(n), operand_list) &&
+            const node& n = nodes[table[slot]];
+            if (n.op == op && hashes[table[slot]] == hash && equal(operands(n), operand_list) &&
                 equal(attributes(n), attribute_list) && type_of(n.results.first) == results[0])
                 return n.results.first;
         }
@@ -231,9 +231,9 @@ public:
     constexpr int inner_of(int a, int b) {
         if (a == b || b < 0) return a;
         if (a < 0) return b;
-        for (int l = a; l >= 0; l = loop_parents[at(l)])
+        for (int l = a; l >= 0; l = loop_parents[l])
             if (l == b) return a;
-        for (int l = b; l >= 0; l = loop_parents[at(l)])
+        for (int l = b; l >= 0; l = loop_parents[l])
             if (l == a) return b;
         fail(text{} << "scan: a value of one loop is used in the body of another");
         return a;
@@ -244,7 +244,7 @@ public:
         if (where.line() == 0) return;  // nobody's line
         std::string_view path = base_name(where.file_name());
         line = static_cast<int>(where.line());
-        if (file >= 0 && name(files[at(file)]) == path) return;
+        if (file >= 0 && name(files[file]) == path) return;
         for (std::size_t i = 0; i < files.size(); ++i)
             if (name(files[i]) == path) {
                 file = static_cast<int>(i);
@@ -254,7 +254,7 @@ public:
         file = static_cast<int>(files.size()) - 1;
     }
     constexpr void append_line(text& t) const {
-        if (file >= 0) t << " (" << name(files[at(file)]) << ':' << line << ')';
+        if (file >= 0) t << " (" << name(files[file]) << ':' << line << ')';
     }
 
     /// The first mistake of a model in constant evaluation is kept, and the model runs on with harmless nodes; at run
@@ -290,13 +290,13 @@ public:
     constexpr etch::dim dim(std::string_view name,
                             std::source_location where = std::source_location::current());
     template <class T>
-    constexpr expr input(std::string_view name, std::span<const etch::dim> shape,
+    constexpr expr input(std::string_view name, list_view<const etch::dim> shape,
                          std::source_location where = std::source_location::current());
     template <class T>
     constexpr expr input(std::string_view name, std::initializer_list<etch::dim> shape,
                          std::source_location where = std::source_location::current());
     template <class T, class Initializer>
-    constexpr expr param(std::string_view name, std::span<const etch::dim> shape,
+    constexpr expr param(std::string_view name, list_view<const etch::dim> shape,
                          Initializer initializer,
                          std::source_location where = std::source_location::current());
     template <class T, class Initializer>
@@ -305,7 +305,7 @@ public:
                          std::source_location where = std::source_location::current());
     constexpr expr parameter(std::string_view name,
                              std::source_location where = std::source_location::current());
-    constexpr std::vector<expr> trainable();
+    constexpr list<expr> trainable();
     constexpr void output(std::string_view name, const operand& x);
     constexpr void update(expr parameter, const operand& x);
     template <class Optimizer> constexpr void minimize(const operand& loss, Optimizer optimizer);
@@ -313,18 +313,18 @@ public:
     [[nodiscard]] constexpr scope_guard scope(std::string_view name, int number);
 
 private:
-    std::vector<int> table = std::vector<int>(64, -1);  // open addressing, by hash
-    std::vector<std::uint64_t> hashes;                  // of each node
+    list<int> table = list<int>(64, -1);  // open addressing, by hash
+    list<std::uint64_t> hashes;           // of each node
 
-    static constexpr std::uint64_t hash_of(op_id op, std::span<const int> operand_list,
-                                           std::span<const std::int64_t> attribute_list) {
+    static constexpr std::uint64_t hash_of(op_id op, list_view<const int> operand_list,
+                                           list_view<const std::int64_t> attribute_list) {
         std::uint64_t h = op;
         for (int v : operand_list) h = mix(h, static_cast<std::uint64_t>(v));
         for (auto a : attribute_list) h = mix(h, static_cast<std::uint64_t>(a));
         return h;
     }
     constexpr void grow() {
-        table = std::vector<int>(table.size() * 4, -1);
+        table = list<int>(table.size() * 4, -1);
         for (std::size_t i = 0; i < nodes.size(); ++i) {
             auto slot = hashes[i] & (table.size() - 1);
             while (table[slot] >= 0) slot = (slot + 1) & (table.size() - 1);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The plain records that a graph is made of. Everything of variable length lies in pools of the graph.
 #pragma once
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -16,14 +15,19 @@ inline constexpr int max_rank = 8;
 struct type {
     dtype element = dtype::float32;
     int rank = 0;
-    std::array<extent, max_rank> extents{};
+    fixed_list<extent, max_rank> extents{};
 
-    constexpr bool operator==(const type&) const = default;
-    constexpr extent operator[](int axis) const { return extents[static_cast<std::size_t>(axis)]; }
-    constexpr extent& operator[](int axis) { return extents[static_cast<std::size_t>(axis)]; }
-    constexpr void push(extent e) { extents[static_cast<std::size_t>(rank++)] = e; }
+    constexpr bool operator==(const type& other) const {
+        return element == other.element && same_shape(other);
+    }
+    constexpr extent operator[](int axis) const { return extents.elements[axis]; }
+    constexpr extent& operator[](int axis) { return extents.elements[axis]; }
+    constexpr void push(extent e) { extents.elements[rank++] = e; }
     constexpr bool same_shape(const type& other) const {
-        return rank == other.rank && extents == other.extents;
+        if (rank != other.rank) return false;
+        for (int i = 0; i < rank; ++i)
+            if (extents.elements[i].code != other.extents.elements[i].code) return false;
+        return true;
     }
 };
 

@@ -5,18 +5,19 @@
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
-#include <vector>
+
+#include <etch/graph/list.hpp>
 
 namespace etch {
 
 struct text {
-    std::vector<char> characters;
+    list<char> characters;
 
     constexpr std::string_view view() const { return {characters.data(), characters.size()}; }
     constexpr bool empty() const { return characters.empty(); }
 
     constexpr text& operator<<(std::string_view s) {
-        for (char c : s) characters.push_back(c);  // g++ 12 warns wrongly of insert() at -O3
+        characters.append(s);
         return *this;
     }
     constexpr text& operator<<(const char* s) { return *this << std::string_view(s); }

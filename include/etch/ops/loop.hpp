@@ -13,7 +13,7 @@ namespace etch {
 
 /// scan's attributes, read.
 struct loop_view {
-    std::span<const std::int64_t> words;
+    list_view<const std::int64_t> words;
     constexpr int loop() const { return static_cast<int>(words[0]); }
     constexpr bool reverse() const { return words[1] != 0; }
     constexpr extent steps() const { return {words[2]}; }
@@ -55,9 +55,9 @@ constexpr bool inside(const graph& g, int loop, int outer) {
 }
 
 /// The values outside of the loop that its body reads, constants and extents excepted.
-constexpr std::vector<int> captured_values(const graph& g, int loop, std::span<const int> body) {
-    std::vector<int> found, todo(body.begin(), body.end());
-    std::vector<char> seen(g.values.size(), 0);
+constexpr list<int> captured_values(const graph& g, int loop, list_view<const int> body) {
+    list<int> found, todo(body.begin(), body.end());
+    list<char> seen(g.values.size(), 0);
     while (!todo.empty()) {
         int v = todo.back();
         todo.pop_back();
@@ -80,9 +80,9 @@ constexpr op_class kind_of(op_id op);  // in ops/table.hpp, which knows all rows
 
 /// What the body computes at some cost, through a product, a reduction or the like: a derivative rather reads it from a
 /// stack than computes it again. Stacks that nothing reads are dropped with other dead code.
-constexpr std::vector<int> costly_values(const graph& g, int loop, std::span<const int> body) {
-    std::vector<int> todo(body.begin(), body.end()), costly;
-    std::vector<char> live(g.values.size(), 0), cost(g.values.size(), 0);
+constexpr list<int> costly_values(const graph& g, int loop, list_view<const int> body) {
+    list<int> todo(body.begin(), body.end()), costly;
+    list<char> live(g.values.size(), 0), cost(g.values.size(), 0);
     while (!todo.empty()) {
         int v = todo.back();
         todo.pop_back();
@@ -106,11 +106,11 @@ constexpr std::vector<int> costly_values(const graph& g, int loop, std::span<con
 
 /// Appends a scan whose body is written already. `slices` and `carries` are placeholders of the loop.
 constexpr expr make_scan(graph& g, int loop, bool reverse, extent steps,
-                         std::span<const int> sequences, std::span<const int> first,
-                         std::span<const int> slices, std::span<const int> carries,
-                         std::span<const int> next, std::span<const int> stacked) {
-    std::vector<int> body(next.begin(), next.end());
-    body.insert(body.end(), stacked.begin(), stacked.end());
+                         list_view<const int> sequences, list_view<const int> first,
+                         list_view<const int> slices, list_view<const int> carries,
+                         list_view<const int> next, list_view<const int> stacked) {
+    list<int> body(next.begin(), next.end());
+    body.append(stacked);
     auto captured = captured_values(g, loop, body);
     words a{loop,
             reverse ? 1 : 0,
@@ -122,10 +122,10 @@ constexpr expr make_scan(graph& g, int loop, bool reverse, extent steps,
     for (int v : slices) a.push_back(v);
     for (int v : carries) a.push_back(v);
     for (int v : body) a.push_back(v);
-    std::vector<int> operands(sequences.begin(), sequences.end());
-    operands.insert(operands.end(), first.begin(), first.end());
-    operands.insert(operands.end(), captured.begin(), captured.end());
-    std::vector<type> results;
+    list<int> operands(sequences.begin(), sequences.end());
+    operands.append(first);
+    operands.append(captured);
+    list<type> results;
     for (int v : carries) results.push_back(g.type_of(v));
     for (int v : stacked) {
         type t = g.type_of(v), s{t.element, 0, {}};
@@ -177,9 +177,9 @@ constexpr int scan_lists(graph& g, Step step, const expr_list& xs, const expr_li
                       << firsts.size() << " carried ones");
         return -1;
     }
-    auto ids = [](const expr_list& list) {
-        std::vector<int> v;
-        for (expr e : list) v.push_back(e.id);
+    auto ids = [](const expr_list& values) {
+        list<int> v;
+        for (expr e : values) v.push_back(e.id);
         return v;
     };
     for (std::size_t i = 0; i < firsts.size(); ++i) {
@@ -192,8 +192,8 @@ constexpr int scan_lists(graph& g, Step step, const expr_list& xs, const expr_li
         return -1;
     }
     // The values before each step and in it are stacked for the derivative; where none reads them they are dropped.
-    std::vector<int> next = ids(results), carries = ids(carried), stacked = next;
-    stacked.insert(stacked.end(), carries.begin(), carries.end());
+    list<int> next = ids(results), carries = ids(carried), stacked = next;
+    stacked.append(carries);
     for (int v : costly_values(g, loop, next))
         if (std::find(next.begin(), next.end(), v) == next.end()) stacked.push_back(v);
     return make_scan(g, loop, false, xs[0].of()[0], ids(xs), ids(firsts), ids(slices), carries,

@@ -23,7 +23,7 @@ struct reshape_row : any_row {  // {extents}
     }
 };
 /// The same elements, row by row, in another shape. One extent may be -1: it is what is left.
-constexpr expr reshape(const operand& x, std::span<const dim> shape) {
+constexpr expr reshape(const operand& x, list_view<const dim> shape) {
     located here(x);
     if (!detail::usable(x, "reshape")) return detail::poison(x.g);
     graph& g = *x.g;
@@ -73,7 +73,7 @@ constexpr expr reshape(const operand& x, std::span<const dim> shape) {
     return detail::view<reshape_row>({&g, x.id}, a);
 }
 constexpr expr reshape(const operand& x, std::initializer_list<dim> shape) {
-    return reshape(x, std::span<const dim>(shape.begin(), shape.size()));
+    return reshape(x, list_view<const dim>(shape.begin(), shape.size()));
 }
 
 struct concatenate_row : any_row {  // {axis}
@@ -103,20 +103,20 @@ struct concatenate_row : any_row {  // {axis}
     }
 };
 namespace detail {
-constexpr graph& graph_of(std::string_view op, std::span<const expr> list) {
-    if (list.empty()) the_list_of_tensors_is_empty((text{} << op << ": no tensors").view());
-    for (expr x : list)
+constexpr graph& graph_of(std::string_view op, list_view<const expr> tensors) {
+    if (tensors.empty()) the_list_of_tensors_is_empty((text{} << op << ": no tensors").view());
+    for (expr x : tensors)
         if (x.g) return *x.g;
     none_of_the_operands_is_a_tensor((text{} << op << ": no expr has a value").view());
 }
 }  // namespace detail
 /// Tensors joined along an axis: {a, n}, {b, n} along 0 -> {a + b, n}. One dtype; the other extents agree.
-constexpr expr concatenate(const expr_list& list, int axis,
+constexpr expr concatenate(const expr_list& tensors, int axis,
                            std::source_location where = std::source_location::current()) {
-    graph& g = detail::graph_of("concatenate", list);
+    graph& g = detail::graph_of("concatenate", tensors);
     located here(&g, where);
-    std::vector<int> ids;
-    for (expr x : list) {
+    list<int> ids;
+    for (expr x : tensors) {
         if (!detail::tensor(x, "concatenate", &g).valid()) return detail::poison(&g);
         if (x.g != &g) {
             g.fail(text{} << "concatenate: the tensors belong to two different graphs");
@@ -124,10 +124,10 @@ constexpr expr concatenate(const expr_list& list, int axis,
         }
         ids.push_back(x.id);
     }
-    type first = list[0].of();
+    type first = tensors[0].of();
     int a = detail::normalize_axis(g, "concatenate", axis, first.rank);
     if (a < 0) return detail::poison(&g);
-    for (expr x : list) {
+    for (expr x : tensors) {
         type t = x.of();
         bool same = t.rank == first.rank;
         for (int i = 0; same && i < t.rank; ++i)
@@ -139,16 +139,16 @@ constexpr expr concatenate(const expr_list& list, int axis,
             return detail::poison(&g);
         }
     }
-    if (list.size() == 1) return list[0];
+    if (tensors.size() == 1) return tensors[0];
     std::int64_t attributes[] = {a};
     return apply<concatenate_row>(g, ids, attributes);
 }
 /// Tensors of one shape, joined along a new axis.
-constexpr expr stack(const expr_list& list, int axis,
+constexpr expr stack(const expr_list& tensors, int axis,
                      std::source_location where = std::source_location::current()) {
-    located here(&detail::graph_of("stack", list), where);
+    located here(&detail::graph_of("stack", tensors), where);
     expr_list expanded;
-    for (expr x : list) expanded.push_back(x.valid() ? expand_dims(x, axis) : x);
+    for (expr x : tensors) expanded.push_back(x.valid() ? expand_dims(x, axis) : x);
     return concatenate(expanded, axis, where);
 }
 

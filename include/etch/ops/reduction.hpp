@@ -48,10 +48,10 @@ struct product_row : reduction {
         // The product of the others: y / x; where the only 0 stands, the product of what is not 0; at one of two zeros
         // the other one (0, but not its derivative) times that; else 0.
         E x = p.operand(0), zero = equal(x, 0), filled = where(zero, 1, x);
-        std::vector<int> list;
+        list<int> reduced;
         for (int i = 0; i < p.attribute_count(); ++i)
-            list.push_back(static_cast<int>(p.attribute(i)));
-        const axes which(list);
+            reduced.push_back(static_cast<int>(p.attribute(i)));
+        const axes which(reduced);
         E nonzero = spread(p, prod(filled, which)),
           zeros = spread(p, sum(cast(zero, x.element()), which));
         E other_zero = spread(p, sum(where(zero, x, 0), which)) - x;
@@ -63,10 +63,10 @@ struct product_row : reduction {
 struct extremum : reduction {
     template <class E> static constexpr E derivative(const pullback<E>& p) {
         E x = p.operand(0), chosen = cast(equal(x, spread(p, p.result())), x.element());
-        std::vector<int> list;
+        list<int> reduced;
         for (int i = 0; i < p.attribute_count(); ++i)
-            list.push_back(static_cast<int>(p.attribute(i)));
-        return chosen * spread(p, p.dy() / sum(chosen, axes(list)));
+            reduced.push_back(static_cast<int>(p.attribute(i)));
+        return chosen * spread(p, p.dy() / sum(chosen, axes(reduced)));
     }
 };
 struct max_row : extremum {

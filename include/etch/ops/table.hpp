@@ -2,7 +2,6 @@
 // The op table: all rows, in the order of their numbers, as the passes and back ends read them. A row that leaves
 // something out fails to build here.
 #pragma once
-#include <array>
 #include <utility>
 
 #include <etch/ops/loop.hpp>
@@ -65,14 +64,8 @@ template <class Row> consteval op_row make_row() {
             Row::cuda,          &infer_type<Row>,
             &derivative_of<Row>};
 }
-template <class... Row> constexpr std::array<op_row, sizeof...(Row)> make_table(rows<Row...>) {
+template <class... Row> constexpr fixed_list<op_row, sizeof...(Row)> make_table(rows<Row...>) {
     return {make_row<Row>()...};
-}
-template <class Row, class... All> consteval op_id index_in(rows<All...>) {
-    bool same[] = {std::is_same_v<Row, All>...};
-    for (std::size_t i = 0; i < sizeof...(All); ++i)
-        if (same[i]) return static_cast<op_id>(i);
-    return static_cast<op_id>(sizeof...(All));
 }
 template <class... Row> consteval std::size_t count(rows<Row...>) { return sizeof...(Row); }
 template <op_id number, class Row> struct numbered {};
@@ -82,19 +75,23 @@ struct numbering<std::index_sequence<i...>, Row...> : numbered<static_cast<op_id
 template <class... Row>
 numbering<std::index_sequence_for<Row...>, Row...> number_rows(rows<Row...>);
 template <op_id number, class Row> Row row_numbered(numbered<number, Row>);
+template <class Row, op_id number>
+std::integral_constant<op_id, number> number_of_row(numbered<number, Row>*);
+template <class Row> std::integral_constant<op_id, op_id(-1)> number_of_row(...);
+using numbered_rows = decltype(number_rows(all_rows{}));
 }  // namespace detail
 
 inline constexpr std::size_t op_count = detail::count(all_rows{});
-inline constexpr std::array<op_row, op_count> op_table = detail::make_table(all_rows{});
+inline constexpr fixed_list<op_row, op_count> op_table = detail::make_table(all_rows{});
 
 /// The row of a number, as a type: back ends take its code from it.
 template <op_id number>
-using row_type =
-    decltype(detail::row_numbered<number>(decltype(detail::number_rows(all_rows{})){}));
+using row_type = decltype(detail::row_numbered<number>(detail::numbered_rows{}));
 
 /// The number of a row.
 template <class Row> constexpr op_id op_of() {
-    constexpr op_id i = detail::index_in<Row>(all_rows{});
+    constexpr op_id i =
+        decltype(detail::number_of_row<Row>(static_cast<detail::numbered_rows*>(nullptr)))::value;
     static_assert(i < op_count,
                   "the row is not in the table: name it in the list at the end of its file");
     return i;
@@ -107,14 +104,14 @@ constexpr const op_row& row_of(const node& n) { return op_table[n.op]; }
 constexpr op_class detail::kind_of(op_id op) { return op_table[op].kind; }
 
 namespace detail {
-constexpr expr append(graph& g, op_id op, std::span<const int> operands,
-                      std::span<const std::int64_t> attributes) {
+constexpr expr append(graph& g, op_id op, list_view<const int> operands,
+                      list_view<const std::int64_t> attributes) {
     for (int v : operands)
         if (v < 0) return poison(&g);
     inference i{g, operands, attributes};
     type t = row_of(op).infer(i);
     if (i.failed) return poison(&g);
-    return {&g, g.append(op, operands, attributes, std::span<const type>(&t, 1))};
+    return {&g, g.append(op, operands, attributes, list_view<const type>(&t, 1))};
 }
 
 constexpr bool constant_number(const graph& g, int v, double& number) {
@@ -137,13 +134,13 @@ constexpr bool constant_number(const graph& g, int v, double& number) {
 }  // namespace detail
 
 template <class Row>
-constexpr expr apply(graph& g, std::span<const int> operands,
-                     std::span<const std::int64_t> attributes) {
+constexpr expr apply(graph& g, list_view<const int> operands,
+                     list_view<const std::int64_t> attributes) {
     return detail::append(g, op_of<Row>(), operands, attributes);
 }
 template <class Row>
 constexpr expr apply(std::initializer_list<expr> operands,
-                     std::span<const std::int64_t> attributes) {
+                     list_view<const std::int64_t> attributes) {
     int ids[4]{};
     std::size_t n = 0;
     graph* g = nullptr;
@@ -158,8 +155,8 @@ namespace detail {
 // Functions above this file call apply<Row> before it can be defined. clang evaluates such a call in a constant only
 // after a use that follows the definition: these are the uses.
 template <class... Row> constexpr std::size_t instantiate(rows<Row...>) {
-    using applied = expr (*)(graph&, std::span<const int>, std::span<const std::int64_t>);
-    using listed = expr (*)(std::initializer_list<expr>, std::span<const std::int64_t>);
+    using applied = expr (*)(graph&, list_view<const int>, list_view<const std::int64_t>);
+    using listed = expr (*)(std::initializer_list<expr>, list_view<const std::int64_t>);
     applied a[] = {static_cast<applied>(&apply<Row>)...};
     listed b[] = {static_cast<listed>(&apply<Row>)...};
     op_id c[] = {op_of<Row>()...};

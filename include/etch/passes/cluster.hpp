@@ -7,7 +7,7 @@
 namespace etch::detail {
 
 /// For each axis of a value the axis of a cluster, -1 for none.
-using axis_list = std::array<signed char, max_rank>;
+using axis_list = fixed_list<signed char, max_rank>;
 
 /// A kernel to be: values over one space, some of its axes reduced.
 struct cluster {
@@ -15,17 +15,16 @@ struct cluster {
     unsigned reduced = 0;  // axes of a row
     int stage = 0;
     int merged = -1;  // into this other cluster
-    std::vector<int> members;
+    list<int> members;
 };
 
 struct clustering : live_region {
-    std::vector<int> cluster_of;  // by value, -1: of none
-    std::vector<axis_list>
-        maps;  // of a member's axes (a reduction: its operand's) to the cluster's
-    std::vector<cluster> clusters;
+    list<int> cluster_of;  // by value, -1: of none
+    list<axis_list> maps;  // of a member's axes (a reduction: its operand's) to the cluster's
+    list<cluster> clusters;
 
-    constexpr clustering(graph& graph_in, int loop, std::span<const int> roots,
-                         std::span<const int> updates, const live_region* around)
+    constexpr clustering(graph& graph_in, int loop, list_view<const int> roots,
+                         list_view<const int> updates, const live_region* around)
         : live_region(graph_in, loop, roots, updates, around),
           cluster_of(g.values.size(), -1),
           maps(g.values.size(), axis_list{}) {}
@@ -82,7 +81,7 @@ struct clustering : live_region {
         const auto qm = own_map(q.value);
         for (auto& m : map) m = -1;
         unsigned used = 0;
-        std::array<bool, max_rank> known{};
+        fixed_list<bool, max_rank> known{};
         for (int i = 0; i < qt.rank; ++i) {
             const auto& s = q.map[i];
             if (qt[i].code == 1) continue;

@@ -11,14 +11,14 @@ namespace detail {
 
 /// For each value, whether a call needs it. A scan needs the body of its carries and of the stacks that are read; a
 /// sequence of which no slice is read is not needed.
-constexpr std::vector<char> live_values(const graph& g) {
-    std::vector<char> live(g.values.size(), 0);
-    std::vector<int> todo;
+constexpr list<char> live_values(const graph& g) {
+    list<char> live(g.values.size(), 0);
+    list<int> todo;
     struct slice_of {
         int slice, sequence;
     };
-    std::vector<slice_of> sequences;
-    std::vector<char> seen_scans(g.nodes.size(), 0);
+    list<slice_of> sequences;
+    list<char> seen_scans(g.nodes.size(), 0);
     auto need = [&](int v) {
         if (v < 0 || live[static_cast<std::size_t>(v)]) return;
         live[static_cast<std::size_t>(v)] = 1;
@@ -65,10 +65,10 @@ constexpr std::vector<char> live_values(const graph& g) {
 struct copier {
     const graph& from;
     graph& to;
-    std::vector<char> live;
-    std::vector<int> now;
-    std::vector<int> operands{};
-    std::vector<type> results{};
+    list<char> live;
+    list<int> now;
+    list<int> operands{};
+    list<type> results{};
 
     constexpr copier(const graph& from_in, graph& to_in)
         : from(from_in), to(to_in), live(live_values(from_in)), now(from_in.values.size(), -1) {
@@ -104,7 +104,7 @@ struct copier {
         loop_view l{from.attributes(n)};
         auto old = from.operands(n);
         words slices, carries;
-        std::vector<int> body, kept;
+        list<int> body, kept;
         operands.clear();
         results.clear();
         for (int s = 0; s < l.sequences(); ++s)
@@ -125,7 +125,7 @@ struct copier {
             kept.push_back(result);
         }
         auto captured = captured_values(to, l.loop(), body);
-        operands.insert(operands.end(), captured.begin(), captured.end());
+        operands.append(captured);
         words a{l.loop(),
                 l.reverse() ? 1 : 0,
                 l.steps().code,
@@ -133,9 +133,9 @@ struct copier {
                 l.carries(),
                 std::ssize(kept) - l.carries(),
                 std::ssize(captured)};
-        a.insert(a.end(), slices.begin(), slices.end());
-        a.insert(a.end(), carries.begin(), carries.end());
-        a.insert(a.end(), body.begin(), body.end());
+        a.append(slices);
+        a.append(carries);
+        a.append(body);
         for (int v : kept) results.push_back(from.type_of(v));
         int first = to.append(n.op, operands, a, results, n.loop);
         for (std::size_t k = 0; k < kept.size(); ++k)

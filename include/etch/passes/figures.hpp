@@ -23,7 +23,7 @@ enum class figure_name : std::uint8_t {
     operations,
     fused_with
 };
-inline constexpr std::array<std::string_view, 9> figure_names{
+inline constexpr fixed_list<std::string_view, 9> figure_names{
     "kernels()", "distinct_kernels()", "gemms()",     "bytes()", "bytes_moved()", "state_bytes()",
     "flops()",   "operations()",       "fused_with()"};
 
@@ -102,11 +102,11 @@ namespace detail {
 /// Empty where the compared_figure holds, else both numbers.
 constexpr sentence sentence_of(compared_figure c) {
     if (c.holds()) return {};
-    constexpr std::array<std::string_view, 6> bounds{"less than ", "at most ", "more than ",
+    constexpr fixed_list<std::string_view, 6> bounds{"less than ", "at most ", "more than ",
                                                      "at least ",  "exactly ", "anything but "};
     text t;
-    t << "plan: " << figure_names[at(static_cast<int>(c.what))] << " is " << c.actual << ", and "
-      << bounds[at(static_cast<int>(c.is))] << c.wanted << " is required";
+    t << "plan: " << figure_names[static_cast<int>(c.what)] << " is " << c.actual << ", and "
+      << bounds[static_cast<int>(c.is)] << c.wanted << " is required";
     return sentence(t.view());
 }
 template <compared_figure c> inline constexpr sentence complaint_of = sentence_of(c);
@@ -122,7 +122,7 @@ namespace detail {
 struct dim_values {
     std::int64_t values[max_dims]{};
     std::size_t count = 0;
-    constexpr std::span<const std::int64_t> view() const { return {values, count}; }
+    constexpr list_view<const std::int64_t> view() const { return {values, count}; }
 };
 template <class... Dims>
 constexpr dim_values values_of(const program_view& p, bool any, Dims... dims) {
@@ -146,7 +146,7 @@ class step_figures {
     program_view view_;
     int index_;
 
-    constexpr const step& found() const { return view_.steps[detail::at(index_)]; }
+    constexpr const step& found() const { return view_.steps[index_]; }
     constexpr range_of itself() const { return {index_, 1}; }
 
 public:
@@ -174,7 +174,7 @@ public:
     constexpr figure operations() const {
         std::int64_t n = 0;
         detail::for_each_part(view_, found(), [&](const part& q) {
-            for (const auto& i : view_.code_of(view_.bodies[detail::at(q.body)]))
+            for (const auto& i : view_.code_of(view_.bodies[q.body]))
                 n += i.what == code::compute || i.what == code::reduce;
         });
         return {figure_name::operations, n};

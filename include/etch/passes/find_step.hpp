@@ -21,30 +21,30 @@ namespace detail {
 
 /// The parts that a step runs: a kernel's own, a product's epilogue.
 template <class F> constexpr void for_each_part(const program_view& p, const step& s, F f) {
-    for (int i = 0; i < s.parts.count; ++i) f(p.parts[at(s.parts.first + i)]);
+    for (int i = 0; i < s.parts.count; ++i) f(p.parts[s.parts.first + i]);
     if (s.kind != step_kind::gemm) return;
-    int epilogue = p.gemms[at(s.index)].epilogue;
-    if (epilogue >= 0) f(p.parts[at(epilogue)]);
+    int epilogue = p.gemms[s.index].epilogue;
+    if (epilogue >= 0) f(p.parts[epilogue]);
 }
 /// f(storage, whether it is written) for each access of a step's; a loop's are those of its body.
 template <class F> constexpr void each_access(const program_view& p, const step& s, F f) {
     for_each_part(p, s, [&](const part& q) {
-        for (const auto& i : p.code_of(p.bodies[at(q.body)])) {
+        for (const auto& i : p.code_of(p.bodies[q.body])) {
             if (i.slot < 0) continue;
-            int k = p.slots[at(q.slots.first + i.slot)].storage;
+            int k = p.slots[q.slots.first + i.slot].storage;
             if (k >= 0) f(k, i.what == code::store || i.what == code::store_add);
         }
     });
     if (s.kind == step_kind::gemm) {
-        const matrix_product& m = p.gemms[at(s.index)];
+        const matrix_product& m = p.gemms[s.index];
         f(m.a, false);
         f(m.b, false);
         f(m.c, true);
     } else if (s.kind == step_kind::copy) {
-        f(p.copies[at(s.index)].from, false);
-        f(p.copies[at(s.index)].to, true);
+        f(p.copies[s.index].from, false);
+        f(p.copies[s.index].to, true);
     } else if (s.kind == step_kind::loop) {
-        for (const step& inner : p.steps_of(p.loops[at(s.index)].body)) each_access(p, inner, f);
+        for (const step& inner : p.steps_of(p.loops[s.index].body)) each_access(p, inner, f);
     }
 }
 
@@ -56,7 +56,7 @@ struct found_step {
 
 /// Single characters to be put in, left out or changed until a is b.
 constexpr std::size_t edits_between(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1, 0);
+    list<std::size_t> row(b.size() + 1, 0);
     for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
     for (std::size_t i = 1; i <= a.size(); ++i) {
         std::size_t diagonal = row[0];
@@ -74,26 +74,26 @@ class step_finder {
     const program_view& p;
 
     constexpr bool is(int s, place where, std::size_t index) const {
-        const storage& k = p.storages[at(s)];
+        const storage& k = p.storages[s];
         return k.where == where && at(k.index) == index;
     }
     /// Whether the step has an access to a storage for which f holds.
     template <class F> constexpr bool touches(const step& s, F f) const {
         bool any = false;
         each_access(p, s, [&](int k, bool written) {
-            if (p.storages[at(k)].where == place::slice) k = p.storages[at(k)].index;
+            if (p.storages[k].where == place::slice) k = p.storages[k].index;
             any = any || f(p.root(k), written);
         });
         return any;
     }
     template <class F> constexpr int first(F f) const {
         for (int i = p.top[0]; i < p.top[0] + p.top[1]; ++i)
-            if (touches(p.steps[at(i)], f)) return i;
+            if (touches(p.steps[i], f)) return i;
         return -1;
     }
     template <class F> constexpr int last(F f) const {
         for (int i = p.top[0] + p.top[1]; i-- > p.top[0];)
-            if (touches(p.steps[at(i)], f)) return i;
+            if (touches(p.steps[i], f)) return i;
         return -1;
     }
     constexpr found_step result(int step, std::string_view name) const {
@@ -118,7 +118,7 @@ class step_finder {
             std::string_view name;
             std::size_t edits;
         };
-        std::vector<candidate> all;
+        list<candidate> all;
         for_each_name([&](std::string_view n) {
             for (const auto& c : all)
                 if (c.name == n) return;
@@ -156,9 +156,9 @@ public:
         }
         bool scope = false;
         int reader = first([&](int s, bool) {
-            const storage& k = p.storages[at(s)];
+            const storage& k = p.storages[s];
             if (k.where != place::state) return false;
-            auto full = p.text_of(p.states[at(k.index)].name);
+            auto full = p.text_of(p.states[k.index].name);
             return full.size() > name.size() && full.starts_with(name) && full[name.size()] == '/';
         });
         for_each_name([&](std::string_view n) { scope = scope || n == name; });

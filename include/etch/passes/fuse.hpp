@@ -12,16 +12,16 @@
 namespace etch::detail {
 
 struct fusion : joining {
-    constexpr fusion(graph& graph_in, int loop, std::span<const int> roots,
-                     std::span<const int> updates, const live_region* around = nullptr)
+    constexpr fusion(graph& graph_in, int loop, list_view<const int> roots,
+                     list_view<const int> updates, const live_region* around = nullptr)
         : joining(graph_in, loop, roots, updates, around) {
         search();
         settle_stages();
     }
     /// Each value in a cluster of its own: what is made one from here on is up to the caller.
     struct each_alone {};
-    constexpr fusion(each_alone, graph& graph_in, int loop, std::span<const int> roots,
-                     std::span<const int> updates)
+    constexpr fusion(each_alone, graph& graph_in, int loop, list_view<const int> roots,
+                     list_view<const int> updates)
         : joining(graph_in, loop, roots, updates, nullptr, true) {}
 
     /// How cluster c (-1: a step of its own at `stage`) gets value q: as a member, from memory, or by computing it again.
@@ -44,22 +44,22 @@ struct fusion : joining {
         std::int64_t shared;
     };
     constexpr bool is_kernel(int k) const { return is_cluster(k) && groups[at_index(k)].kernel; }
-    constexpr void add_pair(std::vector<pair>& all, int i, int j, std::int64_t shared) const {
+    constexpr void add_pair(list<pair>& all, int i, int j, std::int64_t shared) const {
         if (i > j) std::swap(i, j);
         if (similar(i, j)) all.push_back({i, j, shared});
     }
     /// Clusters that read the same data, of which one reads what the other makes, or that are alike; most bytes first.
-    constexpr std::vector<pair> pairs() {
-        std::vector<pair> all;
-        std::vector<int> list;
+    constexpr list<pair> pairs() {
+        list<pair> all;
+        list<int> queue;
         for (int v = 0; v < static_cast<int>(first_reader.size()); ++v) {
             if (!is_read(v) || significant(g.type_of(v)) == 0) continue;
-            list.clear();
-            each_reader(v, [&](int k) { list.push_back(k); });
-            if (computed(v)) list.push_back(group_of[at_index(v)]);
-            for (std::size_t a = 0; a < list.size(); ++a)
-                for (std::size_t b = a + 1; b < list.size() && b <= a + most_neighbours; ++b)
-                    add_pair(all, list[a], list[b], bytes(v));
+            queue.clear();
+            each_reader(v, [&](int k) { queue.push_back(k); });
+            if (computed(v)) queue.push_back(group_of[at_index(v)]);
+            for (std::size_t a = 0; a < queue.size(); ++a)
+                for (std::size_t b = a + 1; b < queue.size() && b <= a + most_neighbours; ++b)
+                    add_pair(all, queue[a], queue[b], bytes(v));
         }
         // Kernels over as many elements that share nothing: to run them as one saves the start of a kernel.
         const int last = static_cast<int>(groups.size());
@@ -89,21 +89,23 @@ struct fusion : joining {
     }
     constexpr bool drop_all() {
         bool any = false;
-        std::vector<int> list;
+        list<int> queue;
         for (int k = 0; k < static_cast<int>(groups.size()); ++k)
             each_made(k, [&](int v) {
-                if (roles[at_index(v)] == role::made && !must_be[at_index(v)]) list.push_back(v);
+                if (roles[at_index(v)] == role::made && !must_be[at_index(v)]) queue.push_back(v);
             });
-        std::sort(list.begin(), list.end());
-        for (auto i = list.size(); i-- > 0;)
-            if (stored[at_index(list[i])]) any = drop(list[i]) || any;
+        std::sort(queue.begin(), queue.end());
+        for (auto i = queue.size(); i-- > 0;)
+            if (stored[at_index(queue[i])]) any = drop(queue[i]) || any;
         return any;
     }
     constexpr bool keep_all() {
         bool any = false;
         auto& all = computed_again;
-        std::sort(all.begin(), all.end());
-        std::vector<int> users;
+        std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+            return a[0] != b[0] ? a[0] < b[0] : a[1] < b[1];
+        });
+        list<int> users;
         for (std::size_t i = all.size(); i > 0;) {
             int v = all[i - 1][0];
             users.clear();
@@ -122,13 +124,13 @@ struct fusion : joining {
         if (stored[at_index(v)] || significant(g.type_of(v)) == 0 ||
             g.type_of(v).element == dtype::boolean)
             return false;
-        std::vector<int> list{v};
+        list<int> queue{v};
         std::int64_t below = 0;
-        for (std::size_t i = 0; i < list.size() && i < 16; ++i)
-            for (int u : g.operands(g.node_of(list[i]))) {
+        for (std::size_t i = 0; i < queue.size() && i < 16; ++i)
+            for (int u : g.operands(g.node_of(queue[i]))) {
                 int b = base(u);
                 if (roles[at_index(b)] == role::made && !stored[at_index(b)]) {
-                    list.push_back(b);
+                    queue.push_back(b);
                     continue;
                 }
                 if (roles[at_index(b)] == role::number) continue;

@@ -15,7 +15,7 @@ struct axis_source {
     constexpr bool operator==(const axis_source&) const = default;
 };
 struct index_map {
-    std::array<axis_source, max_rank> at;
+    fixed_list<axis_source, max_rank> at;
     // Each written out: after some constant evaluations g++ 12 takes `at{}` for steps of 0, at run time as well.
     constexpr index_map() {
         for (auto& source : at) source = {axis_source::fixed, 1, {}};
@@ -45,7 +45,7 @@ constexpr index_map descend(graph& g, const node& n, const index_map& result) {
     const type& from = g.type_of(g.operands(n)[0]);
     index_map m;
     if (n.op == op_of<transpose_row>()) {
-        for (int i = 0; i < from.rank; ++i) m[static_cast<int>(a[at_index(i)])] = result[i];
+        for (int i = 0; i < from.rank; ++i) m[static_cast<int>(a[i])] = result[i];
     } else if (n.op == op_of<expand_dims_row>()) {
         std::size_t next = 0;
         int to = 0;
@@ -64,13 +64,13 @@ constexpr index_map descend(graph& g, const node& n, const index_map& result) {
                 m[i] = result[source++];
     } else if (n.op == op_of<broadcast_to_row>()) {
         for (int i = 0; i < from.rank; ++i)
-            if (from[i].code == a[at_index(i)]) m[i] = result[i];
+            if (from[i].code == a[i]) m[i] = result[i];
     } else {  // slice
         for (int i = 0; i < from.rank; ++i) {
-            std::int64_t step = a[at_index(3 * i + 1)];
+            std::int64_t step = a[3 * i + 1];
             m[i] = result[i];
             m[i].step *= step;
-            extent start{a[at_index(3 * i)]};
+            extent start{a[3 * i]};
             extent moved = scale(g, result[i].offset, step);
             m[i].offset = start.code == 0 ? moved : moved.code == 0 ? start : g.add(start, moved);
         }

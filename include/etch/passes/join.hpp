@@ -13,10 +13,10 @@ struct joining : regrouping {
     /// Whether a third group has to run after group i and before group j.
     constexpr bool between(int i, int j) const {
         if (groups[at_index(i)].stage >= groups[at_index(j)].stage) return false;
-        std::vector<int> list{i}, known;
-        while (!list.empty()) {
-            int m = list.back();
-            list.pop_back();
+        list<int> queue{i}, known;
+        while (!queue.empty()) {
+            int m = queue.back();
+            queue.pop_back();
             bool found = false;
             each_made(m, [&](int v) {
                 each_reader(v, [&](int r) {
@@ -25,7 +25,7 @@ struct joining : regrouping {
                         std::find(known.begin(), known.end(), r) != known.end())
                         return;
                     known.push_back(r);
-                    list.push_back(r);
+                    queue.push_back(r);
                 });
             });
             if (found) return true;
@@ -54,7 +54,7 @@ struct joining : regrouping {
             int value, axes;
             axis_list at;
         };
-        std::vector<found> reads;
+        list<found> reads;
         axis_list map{};
         int best = 0;
         auto match = [&](int value, const axis_list& in_c, const axis_list& in_d) {
@@ -139,9 +139,9 @@ struct joining : regrouping {
         begin();
         touch(groups[at_index(into)].reads);
         touch(groups[at_index(from)].reads);
-        const std::vector<int> moved = clusters[at_index(d)].members;
+        const list<int> moved = clusters[at_index(d)].members;
         const auto had = clusters[at_index(c)].members.size();
-        std::vector<axis_list> old_maps;
+        list<axis_list> old_maps;
         for (int v : moved) old_maps.push_back(maps[at_index(v)]);
         if (!merge(c, d, to, 0)) return false;
         save(into);
@@ -180,15 +180,15 @@ struct joining : regrouping {
     /// itself, in at most most_passes visits of a row.
     constexpr bool in_order(int k) {
         const cluster& c = cluster_at(k);
-        std::vector<int> members = c.members;
+        list<int> members = c.members;
         std::sort(members.begin(), members.end());
-        std::vector<source> list;
+        list<source> queue;
         for (int v : members) {
             const node& n = g.node_of(v);
             const bool reduces = row_of(n).kind == op_class::reduction;
             const bool at_end = !reduces && mask_of(g.type_of(v), own_map(v)) == 0;
             int pass = 0;
-            list.clear();
+            queue.clear();
             for (int o = 0; o < n.operands.count; ++o) {
                 source s = operand_source(n, o);
                 for (auto& a : s.map.at)
@@ -197,11 +197,11 @@ struct joining : regrouping {
                     if (group_of[at_index(s.value)] == k) return false;
                     continue;
                 }
-                list.push_back(s);
+                queue.push_back(s);
             }
-            while (!list.empty()) {
-                source s = list.back();
-                list.pop_back();
+            while (!queue.empty()) {
+                source s = queue.back();
+                queue.pop_back();
                 const int b = s.value;
                 const role r = roles[at_index(b)];
                 if (!computed(b)) continue;
@@ -215,8 +215,8 @@ struct joining : regrouping {
                 } else if (r == role::reduced || (stored[at_index(b)] && loadable(b, k))) {
                     continue;  // from memory
                 }
-                if (!operands_of(b, s.map, list)) return false;
-                if (list.size() > 256) return false;
+                if (!operands_of(b, s.map, queue)) return false;
+                if (queue.size() > 256) return false;
             }
             pass_of[at_index(v)] = pass + (reduces ? 1 : 0);
             if (pass_of[at_index(v)] >= most_passes) return false;
@@ -233,14 +233,14 @@ struct joining : regrouping {
         return true;
     }
     /// The operands of a value that is computed again where its axes follow the space's by m.
-    constexpr bool operands_of(int v, const index_map& m, std::vector<source>& list) {
+    constexpr bool operands_of(int v, const index_map& m, list<source>& queue) {
         const node& n = g.node_of(v);
         switch (row_of(n).kind) {
         case op_class::view:
-            list.push_back(behind(g.operands(n)[0], descend(g, n, m)));
+            queue.push_back(behind(g.operands(n)[0], descend(g, n, m)));
             return true;
         case op_class::elementwise:
-            for (int u : g.operands(n)) list.push_back(behind(u, m));
+            for (int u : g.operands(n)) queue.push_back(behind(u, m));
             return true;
         case op_class::gather: {
             index_map of_index = m;
@@ -248,7 +248,7 @@ struct joining : regrouping {
             if (n.op == op_of<take_row>())
                 for (int a = 0; a < g.type_of(index).rank; ++a)
                     of_index[a] = m[static_cast<int>(g.attributes(n)[0]) + a];
-            list.push_back(behind(index, of_index));
+            queue.push_back(behind(index, of_index));
             return true;
         }
         default: return true;  // a counter's key lies in memory

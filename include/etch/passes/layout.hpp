@@ -10,16 +10,16 @@ namespace etch {
 /// Offsets in bytes of the arena's storages for given dims (others have -1), and the bytes in all. Larger ones are
 /// placed first, each at the lowest offset that is free while it lives.
 struct layout {
-    std::vector<std::int64_t> offsets;
+    list<std::int64_t> offsets;
     std::int64_t bytes = 0;
 };
-constexpr layout arena_layout(const program_view& p, std::span<const std::int64_t> dims) {
+constexpr layout arena_layout(const program_view& p, list_view<const std::int64_t> dims) {
     constexpr std::int64_t alignment = 64;
     struct piece {
         int storage;
         std::int64_t bytes, offset;
     };
-    std::vector<piece> pieces;
+    list<piece> pieces;
     layout result;
     for (std::size_t i = 0; i < p.storages.size(); ++i) {
         const storage& s = p.storages[i];
@@ -31,12 +31,12 @@ constexpr layout arena_layout(const program_view& p, std::span<const std::int64_
     std::sort(pieces.begin(), pieces.end(), [](const piece& a, const piece& b) {
         return a.bytes != b.bytes ? a.bytes > b.bytes : a.storage < b.storage;
     });
-    std::vector<piece> near;
+    list<piece> near;
     for (std::size_t i = 0; i < pieces.size(); ++i) {
-        const storage& s = p.storages[detail::at(pieces[i].storage)];
+        const storage& s = p.storages[pieces[i].storage];
         near.clear();
         for (std::size_t j = 0; j < i; ++j) {
-            const storage& t = p.storages[detail::at(pieces[j].storage)];
+            const storage& t = p.storages[pieces[j].storage];
             if (s.first <= t.last && t.first <= s.last) near.push_back(pieces[j]);
         }
         std::sort(near.begin(), near.end(),
@@ -47,7 +47,7 @@ constexpr layout arena_layout(const program_view& p, std::span<const std::int64_
             at = std::max(at, n.offset + n.bytes);
         }
         pieces[i].offset = at;
-        result.offsets[detail::at(pieces[i].storage)] = at;
+        result.offsets[pieces[i].storage] = at;
         result.bytes = std::max(result.bytes, at + pieces[i].bytes);
     }
     return result;

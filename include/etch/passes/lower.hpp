@@ -29,7 +29,7 @@ public:
         double number = 0;
         if (n.op == op_of<constant_row>() && constant_number(g, b, number)) {
             auto a = g.attributes(n);
-            return constant(g.type_of(b).element, a[at(2 + static_cast<int>(a[1]))]);
+            return constant(g.type_of(b).element, a[2 + static_cast<int>(a[1])]);
         }
         if (n.op == op_of<extent_value_row>()) {
             slot s;
@@ -55,29 +55,28 @@ public:
         const type& t = g.type_of(v);
         const auto map = r.f.own_map(v);
         for (int i = 0; i < t.rank; ++i)
-            if (t[i].code != 1 &&
-                (m[i].axis != map[at(i)] || m[i].step != 1 || m[i].offset.code != 0))
+            if (t[i].code != 1 && (m[i].axis != map[i] || m[i].step != 1 || m[i].offset.code != 0))
                 return false;
         return true;
     }
     /// The instruction of a member. Those that it needs come before, from a list: recursion would be as deep as the
     /// model.
     constexpr int member(int v) {
-        if (r.line_of[at(v)] >= 0) return r.line_of[at(v)];
+        if (r.line_of[v] >= 0) return r.line_of[v];
         const auto others = waiting.size();
         waiting.push_back(v);
         while (waiting.size() > others) {
             int u = waiting.back();
-            if (r.line_of[at(u)] < 0 && wait_for_operands(u)) continue;
+            if (r.line_of[u] < 0 && wait_for_operands(u)) continue;
             waiting.pop_back();
-            if (r.line_of[at(u)] >= 0) continue;
+            if (r.line_of[u] >= 0) continue;
             index_map m;
             const auto map = r.f.own_map(u);
-            for (int i = 0; i < g.type_of(u).rank; ++i) m[i].axis = map[at(i)];
+            for (int i = 0; i < g.type_of(u).rank; ++i) m[i].axis = map[i];
             int line = emit(u, m);
-            r.line_of[at(u)] = line;
+            r.line_of[u] = line;
         }
-        return r.line_of[at(v)];
+        return r.line_of[v];
     }
     /// Stores instruction i as value v, whose axes follow the space's by m, in storage s.
     constexpr void store(int i, int v, const index_map& m, int s) {
@@ -85,10 +84,10 @@ public:
         to.storage = s;
         instruction st{.what = code::store,
                        .element = g.type_of(v).element,
-                       .at = std::max(level_of(to), code_[at(i)].at)};
+                       .at = std::max(level_of(to), code_[i].at)};
         st.operands[0] = i;
-        st.after = st.at == level::uniform && code_[at(i)].after;
-        st.pass = code_[at(i)].pass;
+        st.after = st.at == level::uniform && code_[i].after;
+        st.pass = code_[i].pass;
         push(st, &to, v);
     }
     constexpr void store_at(int i, const slot& to, dtype element, int index, int v) {
@@ -103,7 +102,7 @@ public:
     }
     constexpr int constant(dtype d, std::int64_t word) {
         for (int i : numbers)
-            if (code_[at(i)].element == d && code_[at(i)].word == word) return i;
+            if (code_[i].element == d && code_[i].word == word) return i;
         numbers.push_back(push(
             {.what = code::number, .element = d, .at = level::uniform, .word = word}, nullptr, -1));
         return numbers.back();
@@ -116,7 +115,7 @@ public:
             const auto& from = m[i];
             if (from.offset.code != 0) s.offset = g.add(s.offset, g.multiply(stride, from.offset));
             if (from.axis >= 0 && t[i].code != 1) {
-                extent& to = s.strides[at(from.axis)];
+                extent& to = s.strides[from.axis];
                 extent moved = scale(g, stride, from.step);
                 to = to.code == 0 ? moved : g.add(to, moved);
             } else if (from.axis == axis_source::dynamic) {
@@ -139,23 +138,23 @@ private:
     type space_;
     unsigned rows;
     bool sequential = false;
-    std::vector<instruction> code_;
-    std::vector<slot> slots;
-    std::vector<program_line> lines;
+    list<instruction> code_;
+    list<slot> slots;
+    list<program_line> lines;
     struct remembered {
         int value;
         index_map map;
         int line, older;  // of the same hash
     };
-    std::vector<remembered> memo;
-    std::array<int, 32> newest{};  // in memo, of each hash
-    std::vector<int> numbers;      // lines
-    std::vector<int> waiting;      // members to be emitted
+    list<remembered> memo;
+    fixed_list<int, 32> newest{};  // in memo, of each hash
+    list<int> numbers;             // lines
+    list<int> waiting;             // members to be emitted
 
     constexpr unsigned significant_axes() const { return fusion::significant(space_); }
     constexpr int find(int v, const index_map& m) const {
-        for (int k = newest[at(v) % newest.size()]; k >= 0; k = memo[at(k)].older)
-            if (memo[at(k)].value == v && memo[at(k)].map == m) return memo[at(k)].line;
+        for (int k = newest[at(v) % newest.size()]; k >= 0; k = memo[k].older)
+            if (memo[k].value == v && memo[k].map == m) return memo[k].line;
         return -1;
     }
     constexpr void remember(int v, const index_map& m, int line) {
@@ -170,11 +169,10 @@ private:
         if (kind != op_class::elementwise && kind != op_class::reduction) return false;
         bool any = false;
         for (int k = n.operands.count; k-- > 0;) {
-            int u = g.operands(n)[at(k)], b = r.f.base(u);
-            if (r.line_of[at(b)] >= 0 || !r.f.own(b) || !r.f.computed(b) || r.f.home(b) != id)
-                continue;
+            int u = g.operands(n)[k], b = r.f.base(u);
+            if (r.line_of[b] >= 0 || !r.f.own(b) || !r.f.computed(b) || r.f.home(b) != id) continue;
             index_map m;
-            for (int i = 0; i < g.type_of(u).rank; ++i) m[i].axis = r.f.maps[at(v)][at(i)];
+            for (int i = 0; i < g.type_of(u).rank; ++i) m[i].axis = r.f.maps[v][i];
             auto source = r.f.behind(u, m);
             if (!here(source.value, source.map)) continue;
             waiting.push_back(b);
@@ -205,7 +203,7 @@ private:
     constexpr level level_of(const slot& s) const {
         unsigned mask = 0;
         for (int a = 0; a < space_.rank; ++a)
-            if (s.strides[at(a)].code != 0 && space_[a].code != 1) mask |= 1u << a;
+            if (s.strides[a].code != 0 && space_[a].code != 1) mask |= 1u << a;
         if (rows == 0) return mask ? level::point : level::uniform;
         if (mask & rows) return level::point;
         return mask ? level::row : level::uniform;
@@ -219,9 +217,9 @@ private:
     constexpr void take_levels(instruction& i) const {
         for (int o : i.operands) {
             if (o < 0) continue;
-            i.at = std::max(i.at, code_[at(o)].at);
-            i.after = i.after || code_[at(o)].after;
-            i.pass = std::max(i.pass, code_[at(o)].pass);
+            i.at = std::max(i.at, code_[o].at);
+            i.after = i.after || code_[o].after;
+            i.pass = std::max(i.pass, code_[o].pass);
         }
     }
     constexpr int emit(int v, const index_map& m) {
@@ -237,8 +235,7 @@ private:
         switch (row.kind) {
         case op_class::view: return value(g.operands(n)[0], descend(g, n, m));
         case op_class::elementwise:
-            for (int k = 0; k < n.operands.count; ++k)
-                i.operands[k] = value(g.operands(n)[at(k)], m);
+            for (int k = 0; k < n.operands.count; ++k) i.operands[k] = value(g.operands(n)[k], m);
             if (n.attributes.count > 0 && n.op != op_of<cast_row>()) i.word = g.attributes(n)[0];
             take_levels(i);
             return push(i, nullptr, v);
@@ -276,7 +273,7 @@ private:
         if (n.op == op_of<iota_row>()) {
             const auto& from = m[static_cast<int>(g.attributes(n).back())];
             s.offset = from.offset;
-            if (from.axis >= 0) s.strides[at(from.axis)] = scale(g, {1}, from.step);
+            if (from.axis >= 0) s.strides[from.axis] = scale(g, {1}, from.step);
             i.what = code::index;
         } else {
             s = place_of(t, m);
@@ -297,16 +294,16 @@ private:
     }
     constexpr int reduction(const node& n, int v, instruction i) {
         int x = g.operands(n)[0];
-        const auto& map = r.f.maps[at(v)];
+        const auto& map = r.f.maps[v];
         const type t = g.type_of(x);
         index_map m;
         unsigned gone = 0, mask = 0;
         for (int a = 0; a < t.rank; ++a) {
-            m[a].axis = map[at(a)];
-            if (t[a].code != 1) mask |= 1u << map[at(a)];
+            m[a].axis = map[a];
+            if (t[a].code != 1) mask |= 1u << map[a];
         }
         for (auto a : g.attributes(n))
-            if (t[static_cast<int>(a)].code != 1) gone |= 1u << map[at(static_cast<int>(a))];
+            if (t[static_cast<int>(a)].code != 1) gone |= 1u << map[static_cast<int>(a)];
         int operand = value(x, m);
         if (gone == 0) return n.op == op_of<argmax_row>() ? constant(dtype::int32, 0) : operand;
         i.what = code::reduce;
@@ -317,7 +314,7 @@ private:
         i.word = static_cast<std::int64_t>(over);
         i.at = to_row ? level::row : level::uniform;
         i.after = !to_row;
-        i.pass = static_cast<std::uint8_t>(code_[at(operand)].pass + (to_row ? 1 : 0));
+        i.pass = static_cast<std::uint8_t>(code_[operand].pass + (to_row ? 1 : 0));
         return push(i, nullptr, v);
     }
     constexpr void choose_passes(body& b);

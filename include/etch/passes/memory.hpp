@@ -73,29 +73,29 @@ private:
         int storage, step, part;
         bool writes;
     };
-    std::vector<std::vector<access>> by_root;  // of each storage and of those that lie over it
+    list<list<access>> by_root;  // of each storage and of those that lie over it
 
     // ---- what a step reads and writes -------------------------------------------------------------------------
     template <class F> constexpr void part_storages(const part& p, F f) const {
-        const body& b = out.bodies[at(p.body)];
+        const body& b = out.bodies[p.body];
         for (int i = 0; i < b.instructions.count; ++i) {
-            const instruction& k = out.instructions[at(b.instructions.first + i)];
+            const instruction& k = out.instructions[b.instructions.first + i];
             if (k.slot < 0) continue;
-            const slot& s = out.slots[at(p.slots.first + k.slot)];
+            const slot& s = out.slots[p.slots.first + k.slot];
             if (s.storage >= 0) f(s.storage, k.what == code::store || k.what == code::store_add);
         }
     }
     template <class F> constexpr void step_storages(const step& s, F f) const {
-        for (int i = 0; i < s.parts.count; ++i) part_storages(out.parts[at(s.parts.first + i)], f);
+        for (int i = 0; i < s.parts.count; ++i) part_storages(out.parts[s.parts.first + i], f);
         if (s.kind == step_kind::gemm) {
-            const matrix_product& m = out.gemms[at(s.index)];
+            const matrix_product& m = out.gemms[s.index];
             f(m.a, false);
             f(m.b, false);
             f(m.c, true);
-            if (m.epilogue >= 0) part_storages(out.parts[at(m.epilogue)], f);
+            if (m.epilogue >= 0) part_storages(out.parts[m.epilogue], f);
         } else if (s.kind == step_kind::copy) {
-            f(out.copies[at(s.index)].from, false);
-            f(out.copies[at(s.index)].to, true);
+            f(out.copies[s.index].from, false);
+            f(out.copies[s.index].to, true);
         }
     }
 
@@ -104,39 +104,38 @@ private:
         for (std::size_t i = 0; i < out.steps.size(); ++i) {
             const step s = out.steps[i];
             auto add = [&](int k, bool writes, int part) {
-                by_root[at(root(k))].push_back({k, static_cast<int>(i), part, writes});
-                if (out.storages[at(k)].where == place::slice)
-                    by_root[at(root(out.storages[at(k)].index))].push_back(
+                by_root[root(k)].push_back({k, static_cast<int>(i), part, writes});
+                if (out.storages[k].where == place::slice)
+                    by_root[root(out.storages[k].index)].push_back(
                         {k, static_cast<int>(i), part, writes});
             };
             for (int p = s.parts.first; p < s.parts.first + s.parts.count; ++p)
-                part_storages(out.parts[at(p)], [&](int k, bool writes) { add(k, writes, p); });
+                part_storages(out.parts[p], [&](int k, bool writes) { add(k, writes, p); });
             if (s.kind == step_kind::gemm) {
-                const matrix_product& m = out.gemms[at(s.index)];
+                const matrix_product& m = out.gemms[s.index];
                 add(m.a, false, -1);
                 add(m.b, false, -1);
                 add(m.c, true, -1);
                 if (m.epilogue >= 0)
-                    part_storages(out.parts[at(m.epilogue)],
+                    part_storages(out.parts[m.epilogue],
                                   [&](int k, bool writes) { add(k, writes, m.epilogue); });
             } else if (s.kind == step_kind::copy) {
-                add(out.copies[at(s.index)].from, false, -1);
-                add(out.copies[at(s.index)].to, true, -1);
+                add(out.copies[s.index].from, false, -1);
+                add(out.copies[s.index].to, true, -1);
             }
         }
     }
 
     constexpr int root(int s) const {
-        while (out.storages[at(s)].alias >= 0) s = out.storages[at(s)].alias;
+        while (out.storages[s].alias >= 0) s = out.storages[s].alias;
         return s;
     }
     constexpr range_of all_steps() const { return {out.top[0], out.top[1]}; }
 
     // ---- lifetimes ----------------------------------------------------------------------------------------------
     constexpr void touch(int s, int first, int last) {
-        if (out.storages[at(s)].where == place::slice)
-            touch(out.storages[at(s)].index, first, last);
-        storage& k = out.storages[at(root(s))];
+        if (out.storages[s].where == place::slice) touch(out.storages[s].index, first, last);
+        storage& k = out.storages[root(s)];
         k.first = k.first < 0 ? first : std::min(k.first, first);
         k.last = std::max(k.last, last);
     }
@@ -147,14 +146,14 @@ private:
     }
     constexpr void walk(range_of r) {
         for (int i = 0; i < r.count; ++i) {
-            const step s = out.steps[at(r.first + i)];
+            const step s = out.steps[r.first + i];
             int now = clock++;
             if (s.kind != step_kind::loop) {
                 step_storages(s, [&](int k, bool) { touch(k, now, now); });
                 continue;
             }
-            const loop l = out.loops[at(s.index)];
-            std::vector<int> first_before, last_before;
+            const loop l = out.loops[s.index];
+            list<int> first_before, last_before;
             for (const auto& k : out.storages) {
                 first_before.push_back(k.first);
                 last_before.push_back(k.last);
@@ -175,7 +174,7 @@ private:
         }
     }
     constexpr bool used_outside(int s, range_of body) const {
-        for (const auto& a : by_root[at(s)])
+        for (const auto& a : by_root[s])
             if (a.step < body.first || a.step >= body.first + body.count) return true;
         for (const auto& o : out.outputs)
             if (root(o.storage) == s) return true;
@@ -185,28 +184,27 @@ private:
     // ---- epilogues ----------------------------------------------------------------------------------------------
     /// A kernel that does nothing but go on with one product's result, point by point, becomes that product's epilogue.
     constexpr void epilogues() {
-        std::vector<char> is_output(out.storages.size(), 0);
-        for (const auto& o : out.outputs) is_output[at(o.storage)] = 1;
+        list<char> is_output(out.storages.size(), 0);
+        for (const auto& o : out.outputs) is_output[o.storage] = 1;
         for (std::size_t i = 0; i < out.steps.size(); ++i) {
             if (out.steps[i].kind != step_kind::gemm) continue;
-            matrix_product& m = out.gemms[at(out.steps[i].index)];
-            if (out.storages[at(m.c)].where != place::arena || is_output[at(m.c)] ||
-                by_root[at(m.c)].size() != 2)
+            matrix_product& m = out.gemms[out.steps[i].index];
+            if (out.storages[m.c].where != place::arena || is_output[m.c] ||
+                by_root[m.c].size() != 2)
                 continue;  // written by the product, read once
-            const access reader =
-                by_root[at(m.c)][0].writes ? by_root[at(m.c)][1] : by_root[at(m.c)][0];
-            step& s = out.steps[at(reader.step)];
+            const access reader = by_root[m.c][0].writes ? by_root[m.c][1] : by_root[m.c][0];
+            step& s = out.steps[reader.step];
             if (reader.writes || s.kind != step_kind::kernel || s.parts.count != 1 ||
-                !follows(out.parts[at(s.parts.first)], m))
+                !follows(out.parts[s.parts.first], m))
                 continue;
             bool ready = reader.step > static_cast<int>(i);
             for (int between = static_cast<int>(i) + 1; between < reader.step;
                  ++between)  // its steps stand elsewhere
-                ready = ready && out.steps[at(between)].kind != step_kind::loop;
-            part_storages(out.parts[at(s.parts.first)], [&](int k, bool writes) {
-                if (writes && out.storages[at(k)].where == place::state) ready = false;
+                ready = ready && out.steps[between].kind != step_kind::loop;
+            part_storages(out.parts[s.parts.first], [&](int k, bool writes) {
+                if (writes && out.storages[k].where == place::state) ready = false;
                 // All else that it reads was there before, and nothing in between touches what it writes.
-                for (const auto& w : by_root[at(root(k))])
+                for (const auto& w : by_root[root(k)])
                     if ((writes || w.writes) && k != m.c && w.step >= static_cast<int>(i) &&
                         w.step < reader.step)
                         ready = false;
@@ -217,15 +215,15 @@ private:
         }
         // Steps that became epilogues vanish.
         auto gone = [](const step& s) { return s.kind == step_kind::kernel && s.parts.count == 0; };
-        std::vector<int> moved;
-        std::vector<step> kept;
+        list<int> moved;
+        list<step> kept;
         for (const auto& s : out.steps) {
             moved.push_back(static_cast<int>(kept.size()));
             if (!gone(s)) kept.push_back(s);
         }
         moved.push_back(static_cast<int>(kept.size()));
         auto shift = [&](range_of r) {
-            return range_of{moved[at(r.first)], moved[at(r.first + r.count)] - moved[at(r.first)]};
+            return range_of{moved[r.first], moved[r.first + r.count] - moved[r.first]};
         };
         for (auto& l : out.loops) l.body = shift(l.body);
         range_of top = shift(all_steps());
@@ -233,16 +231,16 @@ private:
         out.steps = kept;
     }
     constexpr bool follows(const part& p, const matrix_product& m) const {
-        const body& b = out.bodies[at(p.body)];
+        const body& b = out.bodies[p.body];
         if (b.kind != body_kind::pointwise || b.sequential || !over_rows(p, b, m)) return false;
         int loads = 0;
         for (int i = 0; i < b.instructions.count; ++i) {
-            const instruction& k = out.instructions[at(b.instructions.first + i)];
+            const instruction& k = out.instructions[b.instructions.first + i];
             if (k.what == code::reduce || k.what == code::gather ||
                 k.op == op_of<checked_index_row>())
                 return false;
             if (k.slot < 0) continue;
-            const slot& s = out.slots[at(p.slots.first + k.slot)];
+            const slot& s = out.slots[p.slots.first + k.slot];
             if (s.storage == m.c) {
                 ++loads;
                 if (!contiguous(p, b, s)) return false;
@@ -255,7 +253,7 @@ private:
     constexpr bool over_rows(const part& p, const body& b, const matrix_product& m) const {
         polynomial size = polynomial_of(p.extents[0]);
         if (b.outer == 2) size = size * polynomial_of(p.extents[1]);
-        if (!(size == polynomial_of(out.storages[at(m.c)].size))) return false;
+        if (!(size == polynomial_of(out.storages[m.c].size))) return false;
         return b.outer == 1 || (b.outer == 2 && p.extents[1] == m.n);
     }
     /// Whether the slot walks its storage from the first element to the last.
@@ -263,28 +261,28 @@ private:
         if (s.offset.code != 0) return false;
         polynomial stride = polynomial::of_number(1);
         for (int a = b.outer + b.inner; a-- > 0;) {
-            if (!(polynomial_of(s.strides[at(a)]) == stride)) return false;
-            stride = stride * polynomial_of(p.extents[at(a)]);
+            if (!(polynomial_of(s.strides[a]) == stride)) return false;
+            stride = stride * polynomial_of(p.extents[a]);
         }
         return true;
     }
     constexpr polynomial polynomial_of(extent e) const {
-        return e.is_static() ? polynomial::of_number(e.code) : out.polynomials[at(e.polynomial())];
+        return e.is_static() ? polynomial::of_number(e.code) : out.polynomials[e.polynomial()];
     }
 
     // ---- in place -----------------------------------------------------------------------------------------------
     /// Whether part p, and the step itself, are all of the step that touches s.
     constexpr bool touched_only_by(int step_index, int p, int s, bool step_too) const {
-        for (const auto& a : by_root[at(root(s))])
+        for (const auto& a : by_root[root(s)])
             if (a.step == step_index && a.part != p && !(step_too && a.part < 0 && a.writes))
                 return false;
         return true;
     }
     constexpr bool checks(const step& k) const {
         for (int i = 0; i < k.parts.count; ++i) {
-            const body& b = out.bodies[at(out.parts[at(k.parts.first + i)].body)];
+            const body& b = out.bodies[out.parts[k.parts.first + i].body];
             for (int j = 0; j < b.instructions.count; ++j) {
-                const instruction& c = out.instructions[at(b.instructions.first + j)];
+                const instruction& c = out.instructions[b.instructions.first + j];
                 if (c.what == code::compute && c.op == op_of<checked_index_row>()) return true;
             }
         }
@@ -296,25 +294,24 @@ private:
         int last_check = -1,
             last_loop = -1;  // steps after which nothing can fail, and nothing is repeated
         for (int i = out.top[0]; i < out.top[0] + out.top[1]; ++i) {
-            if (checks(out.steps[at(i)])) last_check = i;
-            if (out.steps[at(i)].kind == step_kind::loop) last_loop = i;
+            if (checks(out.steps[i])) last_check = i;
+            if (out.steps[i].kind == step_kind::loop) last_loop = i;
         }
         for (int i = 0; i < out.top[1]; ++i) {
-            step& k = out.steps[at(out.top[0] + i)];
+            step& k = out.steps[out.top[0] + i];
             if (k.kind != step_kind::copy) continue;
-            const copy c = out.copies[at(k.index)];
-            if (out.storages[at(c.to)].where != place::state ||
-                out.storages[at(c.from)].where != place::arena ||
-                out.storages[at(c.from)].alias >= 0)
+            const copy c = out.copies[k.index];
+            if (out.storages[c.to].where != place::state ||
+                out.storages[c.from].where != place::arena || out.storages[c.from].alias >= 0)
                 continue;
             const access* made = nullptr;
             int writers = 0, last_read = -1;
-            for (const auto& a : by_root[at(c.from)])
+            for (const auto& a : by_root[c.from])
                 if (a.writes) {
                     made = &a;
                     ++writers;
                 }
-            for (const auto& a : by_root[at(c.to)])
+            for (const auto& a : by_root[c.to])
                 if (!a.writes) last_read = std::max(last_read, a.step);
             if (writers != 1 || made->part < 0 || made->step < out.top[0] || last_read > made->step)
                 continue;
@@ -324,16 +321,16 @@ private:
                 (!may_overwrite(out, out.parts[at(made->part)], c.to, c.from) ||
                  !touched_only_by(made->step, made->part, c.to, false)))
                 continue;
-            out.storages[at(c.from)].alias = c.to;
+            out.storages[c.from].alias = c.to;
             k.parts.count = -1;  // marks the copy as done
         }
-        std::vector<step> kept;
+        list<step> kept;
         for (int i = 0; i < out.top[1]; ++i) {
-            const step& k = out.steps[at(out.top[0] + i)];
+            const step& k = out.steps[out.top[0] + i];
             if (k.parts.count >= 0) kept.push_back(k);
         }
         out.steps.resize(at(out.top[0]));  // the top steps are the last ones
-        out.steps.insert(out.steps.end(), kept.begin(), kept.end());
+        out.steps.append(kept);
         out.top[1] = static_cast<int>(kept.size());
     }
     /// A kernel's result takes the place of an operand that it is the last to read.
@@ -343,15 +340,15 @@ private:
     }
     constexpr void reuse_in(range_of r) {
         for (int i = 0; i < r.count; ++i) {
-            const step k = out.steps[at(r.first + i)];
+            const step k = out.steps[r.first + i];
             int now = clock++;
             if (k.kind == step_kind::loop) {
-                reuse_in(out.loops[at(k.index)].body);
+                reuse_in(out.loops[k.index].body);
                 ++clock;
                 continue;
             }
             const matrix_product* product =
-                k.kind == step_kind::gemm ? &out.gemms[at(k.index)] : nullptr;
+                k.kind == step_kind::gemm ? &out.gemms[k.index] : nullptr;
             range_of parts =
                 product ? range_of{product->epilogue, product->epilogue < 0 ? 0 : 1} : k.parts;
             for (int q = parts.first; q < parts.first + parts.count; ++q)
@@ -359,16 +356,16 @@ private:
         }
     }
     constexpr void reuse_in_part(int step_index, int q, int now, const matrix_product* product) {
-        const part& p = out.parts[at(q)];
-        std::vector<int> written, read;
+        const part& p = out.parts[q];
+        list<int> written, read;
         part_storages(p, [&](int s, bool w) { (w ? written : read).push_back(s); });
         for (int to : written) {
-            storage& t = out.storages[at(to)];
+            storage& t = out.storages[to];
             if (t.where != place::arena || t.alias >= 0 || t.first != now) continue;
             if (!touched_only_by(step_index, q, to, false)) continue;
             for (int from : read) {
                 int f = root(from);
-                const storage& s = out.storages[at(f)];
+                const storage& s = out.storages[f];
                 bool result = product && f == root(product->c);
                 bool free = s.where == place::arena && s.last == now && (s.first < now || result) &&
                             f != to;
@@ -379,9 +376,8 @@ private:
                     !touched_only_by(step_index, q, from, result))
                     continue;
                 t.alias = f;
-                out.storages[at(f)].last = t.last;
-                by_root[at(f)].insert(by_root[at(f)].end(), by_root[at(to)].begin(),
-                                      by_root[at(to)].end());
+                out.storages[f].last = t.last;
+                by_root[f].append(by_root[to]);
                 break;
             }
         }

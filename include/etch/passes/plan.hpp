@@ -91,27 +91,27 @@ struct program_sizes {
 
 /// A program in exactly sized arrays.
 template <program_sizes n> struct frozen_program {
-    std::array<polynomial, n.polynomials> polynomials{};
-    std::array<range_of, n.dims> dims{};
-    std::array<range_of, n.files> files{};
-    std::array<char, n.characters> characters{};
-    std::array<program_input, n.inputs> inputs{};
-    std::array<program_output, n.outputs> outputs{};
-    std::array<program_state, n.states> states{};
-    std::array<program_condition, n.conditions> conditions{};
-    std::array<etch::storage, n.storages> storages{};
-    std::array<std::int64_t, n.words> words{};
-    std::array<step, n.steps> steps{};
-    std::array<part, n.parts> parts{};
-    std::array<slot, n.slots> slots{};
-    std::array<body, n.bodies> bodies{};
-    std::array<instruction, n.instructions> instructions{};
-    std::array<program_line, n.lines> lines{};
-    std::array<program_line, n.nodes> nodes{};
-    std::array<matrix_product, n.gemms> gemms{};
-    std::array<copy, n.copies> copies{};
-    std::array<loop, n.loops> loops{};
-    std::array<int, n.top> top{};
+    fixed_list<polynomial, n.polynomials> polynomials{};
+    fixed_list<range_of, n.dims> dims{};
+    fixed_list<range_of, n.files> files{};
+    fixed_list<char, n.characters> characters{};
+    fixed_list<program_input, n.inputs> inputs{};
+    fixed_list<program_output, n.outputs> outputs{};
+    fixed_list<program_state, n.states> states{};
+    fixed_list<program_condition, n.conditions> conditions{};
+    fixed_list<etch::storage, n.storages> storages{};
+    fixed_list<std::int64_t, n.words> words{};
+    fixed_list<step, n.steps> steps{};
+    fixed_list<part, n.parts> parts{};
+    fixed_list<slot, n.slots> slots{};
+    fixed_list<body, n.bodies> bodies{};
+    fixed_list<instruction, n.instructions> instructions{};
+    fixed_list<program_line, n.lines> lines{};
+    fixed_list<program_line, n.nodes> nodes{};
+    fixed_list<matrix_product, n.gemms> gemms{};
+    fixed_list<copy, n.copies> copies{};
+    fixed_list<loop, n.loops> loops{};
+    fixed_list<int, n.top> top{};
 };
 
 }  // namespace detail

@@ -3,10 +3,7 @@
 // held in vectors while they are made (`program`), in exactly sized arrays in a constant (`frozen_program`, see
 // passes/plan.hpp), and are read through spans (`program_view`).
 #pragma once
-#include <array>
 #include <compare>
-#include <span>
-#include <vector>
 
 #include <etch/passes/index_map.hpp>
 
@@ -95,7 +92,7 @@ struct body {
 struct slot {
     int storage = -1;  // -1: the number itself
     extent offset{};
-    std::array<extent, max_rank> strides{};
+    fixed_list<extent, max_rank> strides{};
     extent bound{};  // gather: extent of the indexed axis; its stride is `step`
     extent step{};
     constexpr bool operator==(const slot&) const = default;
@@ -105,7 +102,7 @@ struct slot {
 struct part {
     int body = 0;
     range_of slots;
-    std::array<extent, max_rank> extents{};
+    fixed_list<extent, max_rank> extents{};
     int first_line = 0;  // of the instructions' lines
 };
 
@@ -135,7 +132,7 @@ struct loop {
 
 /// A step kind is one name here; a back end that does not know it refuses it by name.
 enum class step_kind : std::uint8_t { kernel, gemm, loop, copy };
-inline constexpr std::array<std::string_view, 4> step_kind_names{"kernel", "gemm", "loop", "copy"};
+inline constexpr fixed_list<std::string_view, 4> step_kind_names{"kernel", "gemm", "loop", "copy"};
 constexpr std::string_view name_of(step_kind k) {
     auto i = static_cast<std::size_t>(k);
     return i < step_kind_names.size() ? step_kind_names[i] : "unknown";
@@ -199,8 +196,8 @@ template <template <class> class Array> struct program_arrays {
 };
 
 namespace detail {
-template <class T> using vector_of = std::vector<T>;
-template <class T> using span_of = std::span<const T>;
+template <class T> using vector_of = list<T>;
+template <class T> using span_of = list_view<const T>;
 constexpr std::size_t at(int i) { return static_cast<std::size_t>(i); }
 }  // namespace detail
 
@@ -210,12 +207,12 @@ using program = program_arrays<detail::vector_of>;
 struct program_view : program_arrays<detail::span_of> {
     /// Sums f over the steps, those of loops as often as they run.
     template <class F>
-    constexpr std::int64_t count(range_of r, std::span<const std::int64_t> dim_values, F f) const {
+    constexpr std::int64_t count(range_of r, list_view<const std::int64_t> dim_values, F f) const {
         std::int64_t sum = 0;
         for (const step& s : steps_of(r)) {
             sum += f(s);
             if (s.kind == step_kind::loop) {
-                const loop& l = loops[detail::at(s.index)];
+                const loop& l = loops[s.index];
                 sum += value_of(l.steps, dim_values) * count(l.body, dim_values, f);
             }
         }
@@ -224,35 +221,34 @@ struct program_view : program_arrays<detail::span_of> {
     constexpr std::string_view text_of(range_of r) const {
         return {characters.data() + r.first, static_cast<std::size_t>(r.count)};
     }
-    constexpr std::int64_t value_of(extent e, std::span<const std::int64_t> dim_values) const {
-        return e.is_static() ? e.code
-                             : polynomials[detail::at(e.polynomial())].evaluate(dim_values);
+    constexpr std::int64_t value_of(extent e, list_view<const std::int64_t> dim_values) const {
+        return e.is_static() ? e.code : polynomials[e.polynomial()].evaluate(dim_values);
     }
-    constexpr std::span<const step> steps_of(range_of r) const {
+    constexpr list_view<const step> steps_of(range_of r) const {
         return steps.subspan(detail::at(r.first), detail::at(r.count));
     }
     constexpr range_of all_steps() const { return {top[0], top[1]}; }
-    constexpr std::span<const instruction> code_of(const body& b) const {
+    constexpr list_view<const instruction> code_of(const body& b) const {
         return instructions.subspan(detail::at(b.instructions.first),
                                     detail::at(b.instructions.count));
     }
-    constexpr std::span<const slot> slots_of(const part& p) const {
+    constexpr list_view<const slot> slots_of(const part& p) const {
         return slots.subspan(detail::at(p.slots.first), detail::at(p.slots.count));
     }
     /// The storage whose memory this one uses.
     constexpr int root(int s) const {
-        while (storages[detail::at(s)].alias >= 0) s = storages[detail::at(s)].alias;
+        while (storages[s].alias >= 0) s = storages[s].alias;
         return s;
     }
 
     // ---- figures; dims in the order in which the model names them ----------------------------------------------
     /// Fused kernels that one call runs.
-    constexpr std::int64_t kernels(std::span<const std::int64_t> dim_values) const {
+    constexpr std::int64_t kernels(list_view<const std::int64_t> dim_values) const {
         return count(all_steps(), dim_values,
                      [](const step& s) { return s.kind == step_kind::kernel ? 1 : 0; });
     }
     /// Products of matrices that one call runs; one of a batch is one.
-    constexpr std::int64_t gemm_count(std::span<const std::int64_t> dim_values) const {
+    constexpr std::int64_t gemm_count(list_view<const std::int64_t> dim_values) const {
         return count(all_steps(), dim_values,
                      [](const step& s) { return s.kind == step_kind::gemm ? 1 : 0; });
     }
@@ -267,35 +263,34 @@ struct program_view : program_arrays<detail::span_of> {
         return sum;
     }
     /// 2 per multiply-add of products, one per other scalar operation.
-    constexpr std::int64_t flops(std::span<const std::int64_t> dim_values) const {
+    constexpr std::int64_t flops(list_view<const std::int64_t> dim_values) const {
         return count(all_steps(), dim_values,
                      [&](const step& s) { return step_flops(s, dim_values); });
     }
     /// The same of one run of a step; 0 for a loop, whose body has steps of its own.
     constexpr std::int64_t step_flops(const step& s,
-                                      std::span<const std::int64_t> dim_values) const {
+                                      list_view<const std::int64_t> dim_values) const {
         std::int64_t sum = 0;
         if (s.kind == step_kind::gemm) {
-            const matrix_product& m = gemms[detail::at(s.index)];
+            const matrix_product& m = gemms[s.index];
             sum = 2 * value_of(m.m, dim_values) * value_of(m.n, dim_values) *
                   value_of(m.k, dim_values) * value_of(m.batch, dim_values);
-            if (m.epilogue >= 0) sum += part_flops(parts[detail::at(m.epilogue)], dim_values);
+            if (m.epilogue >= 0) sum += part_flops(parts[m.epilogue], dim_values);
         }
         for (int p = 0; p < s.parts.count; ++p)
-            sum += part_flops(parts[detail::at(s.parts.first + p)], dim_values);
+            sum += part_flops(parts[s.parts.first + p], dim_values);
         return sum;
     }
     constexpr std::int64_t part_flops(const part& p,
-                                      std::span<const std::int64_t> dim_values) const {
-        const body& b = bodies[detail::at(p.body)];
+                                      list_view<const std::int64_t> dim_values) const {
+        const body& b = bodies[p.body];
         std::int64_t outer = 1, points = 1, sum = 0;
-        for (int i = 0; i < b.outer; ++i) outer *= value_of(p.extents[detail::at(i)], dim_values);
-        for (int i = 0; i < b.outer + b.inner; ++i)
-            points *= value_of(p.extents[detail::at(i)], dim_values);
+        for (int i = 0; i < b.outer; ++i) outer *= value_of(p.extents[i], dim_values);
+        for (int i = 0; i < b.outer + b.inner; ++i) points *= value_of(p.extents[i], dim_values);
         auto code_lines = code_of(b);
         for (const auto& i : code_lines) {
             if (i.what != code::compute && i.what != code::reduce) continue;
-            level at = i.what == code::reduce ? code_lines[detail::at(i.operands[0])].at : i.at;
+            level at = i.what == code::reduce ? code_lines[i.operands[0]].at : i.at;
             sum += at == level::uniform ? 1 : at == level::row ? outer : points;
         }
         return sum;

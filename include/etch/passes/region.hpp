@@ -12,14 +12,14 @@ enum class role : std::uint8_t { number, memory, view, opaque, made, reduced };
 
 struct live_region {
     graph& g;
-    int region;               // loop, -1 outside of all
-    std::vector<role> roles;  // by value
-    std::vector<int> order;   // live nodes of the region
-    std::vector<int> uses;
+    int region;        // loop, -1 outside of all
+    list<role> roles;  // by value
+    list<int> order;   // live nodes of the region
+    list<int> uses;
 
     /// `around` is the region of the loop around this one: the views that are copies there are memory here.
-    constexpr live_region(graph& graph_in, int loop, std::span<const int> roots,
-                          std::span<const int> updates, const live_region* around = nullptr)
+    constexpr live_region(graph& graph_in, int loop, list_view<const int> roots,
+                          list_view<const int> updates, const live_region* around = nullptr)
         : g(graph_in),
           region(loop),
           roles(g.values.size(), role::memory),
@@ -106,10 +106,10 @@ struct live_region {
     }
 
     // ---- what lives ---------------------------------------------------------------------------------------------
-    constexpr void find_live(std::span<const int> roots, std::span<const int> updates) {
-        std::vector<int> todo(roots.begin(), roots.end());
-        todo.insert(todo.end(), updates.begin(), updates.end());
-        std::vector<char> seen(g.nodes.size(), 0);
+    constexpr void find_live(list_view<const int> roots, list_view<const int> updates) {
+        list<int> todo(roots.begin(), roots.end());
+        todo.append(updates);
+        list<char> seen(g.nodes.size(), 0);
         for (int v : todo) ++uses[at_index(v)];
         while (!todo.empty()) {
             int v = todo.back();
@@ -127,7 +127,7 @@ struct live_region {
             if (seen[i]) order.push_back(static_cast<int>(i));
     }
     /// Views that are results, or operands of what reads plain memory, become copies.
-    constexpr void mark_solid(std::span<const int> roots, std::span<const int> updates) {
+    constexpr void mark_solid(list_view<const int> roots, list_view<const int> updates) {
         auto mark = [&](int v) {
             if (own(v) && roles[at_index(v)] == role::view) roles[at_index(v)] = role::made;
         };

@@ -23,9 +23,9 @@ struct regrouping : grouping {
         int product;
         std::int64_t before;
     };
-    std::vector<saved_group> groups_before;
-    std::vector<saved_flag> flags_before;
-    std::vector<saved_gain> gains_before;
+    list<saved_group> groups_before;
+    list<saved_flag> flags_before;
+    list<saved_gain> gains_before;
     std::int64_t delta = 0;
     bool legal = true;
 
@@ -42,7 +42,7 @@ struct regrouping : grouping {
         stored[at_index(v)] = to;
         delta += to ? bytes(v) : -bytes(v);
     }
-    constexpr void touch(std::span<const int> values) {
+    constexpr void touch(list_view<const int> values) {
         for (int v : values) {
             if (!is_product(v)) continue;
             bool known = false;
@@ -60,19 +60,19 @@ struct regrouping : grouping {
             stored[at_index(flags_before[i].value)] = flags_before[i].before;
     }
     /// Walks these groups anew, and those whose stored values change by that.
-    constexpr void settle(std::vector<int> list) {
+    constexpr void settle(list<int> queue) {
         walked w;
-        for (int rounds = 0; !list.empty() && legal; ++rounds) {
+        for (int rounds = 0; !queue.empty() && legal; ++rounds) {
             if (rounds == 64) {
                 legal = false;
                 return;
             }
-            int k = list.back();
-            list.pop_back();
+            int k = queue.back();
+            queue.pop_back();
             walk(k, w);
             legal = legal && w.legal;
             save(k);
-            const std::vector<int> old = groups[at_index(k)].reads;
+            const list<int> old = groups[at_index(k)].reads;
             touch(old);
             touch(w.reads);
             delta += w.cost - groups[at_index(k)].cost;
@@ -81,8 +81,8 @@ struct regrouping : grouping {
             groups[at_index(k)].kernel = w.kernel;
             auto made_by = [&](int v) {
                 int m = group_of[at_index(v)];
-                if (m != k && std::find(list.begin(), list.end(), m) == list.end())
-                    list.push_back(m);
+                if (m != k && std::find(queue.begin(), queue.end(), m) == queue.end())
+                    queue.push_back(m);
             };
             for (int v : w.reads)
                 if (roles[at_index(v)] >= role::made && !stored[at_index(v)]) {
@@ -110,32 +110,32 @@ struct regrouping : grouping {
     static constexpr std::size_t most_readers = 6;
 
     constexpr bool drop(int v) {
-        std::vector<int> users;
+        list<int> users;
         each_reader(v, [&](int k) { users.push_back(k); });
         if (users.size() > most_readers) return false;
         begin();
         set_stored(v, false);
-        std::vector<int> list = users;
-        list.push_back(group_of[at_index(v)]);
-        settle(list);
+        list<int> queue = users;
+        queue.push_back(group_of[at_index(v)]);
+        settle(queue);
         return pays();
     }
-    constexpr bool keep(int v, std::span<const int> users) {
+    constexpr bool keep(int v, list_view<const int> users) {
         begin();
         int home_group = group_of[at_index(v)];
         if (stored[at_index(v)] || users.size() > most_readers) return false;
-        std::vector<int> list;
+        list<int> queue;
         for (int k : users) {
             if (groups[at_index(k)].stage < groups[at_index(home_group)].stage) continue;
-            list.push_back(k);
+            queue.push_back(k);
         }
-        if (list.empty()) return false;
+        if (queue.empty()) return false;
         set_stored(v, true);
-        for (int k : list)
+        for (int k : queue)
             if (groups[at_index(k)].stage == groups[at_index(home_group)].stage)
                 delay(k, groups[at_index(home_group)].stage + 1);
-        list.push_back(home_group);
-        settle(list);
+        queue.push_back(home_group);
+        settle(queue);
         legal = legal && is_read(v);
         return pays();
     }
@@ -144,7 +144,7 @@ struct regrouping : grouping {
         if (groups[at_index(k)].stage >= stage) return;
         save(k);
         groups[at_index(k)].stage = stage;
-        std::vector<int> late{k};
+        list<int> late{k};
         while (!late.empty()) {
             int m = late.back();
             late.pop_back();

@@ -15,7 +15,7 @@ namespace etch {
 
 /// The ops at whose results a rule is tried.
 struct rule_roots {
-    std::array<op_id, 6> ops{};
+    fixed_list<op_id, 6> ops{};
     int count = 0;
     bool elementwise = false;  // all of that class
     bool number = false;       // only where an operand is the same number everywhere
@@ -43,10 +43,9 @@ constexpr rule_roots on_elementwise() { return {{}, 0, true, false}; }
 }  // namespace rules
 
 // clang-format off
-inline constexpr auto rule_table = [] {
-    using namespace rules;
-    using enum rule_class;
-    return std::to_array<rule>({
+namespace rules {
+using enum rule_class;
+inline constexpr rule all_rules[]{
         {"remove_marker", exact, on<identity_row, stop_gradient_row>(), remove_marker},
         {"constant_folding", exact, on_elementwise(), constant_folding},
         {"same_operands", exact, on<maximum_row, minimum_row, logical_and_row, logical_or_row>(), same_operands},
@@ -97,8 +96,8 @@ inline constexpr auto rule_table = [] {
         {"maximum_with_zero", signed_zero, on_number<maximum_row>(), maximum_with_zero},
         {"logic_with_constant", exact, on_number<logical_and_row, logical_or_row>(), logic_with_constant},
         {"compare_with_itself", exact,
-         on<equal_row, not_equal_row, less_row, less_equal_row, greater_row, greater_equal_row>(),
-         compare_with_itself},
+     on<equal_row, not_equal_row, less_row, less_equal_row, greater_row, greater_equal_row>(),
+     compare_with_itself},
         {"where_constant", exact, on_number<where_row>(), where_constant},
         {"where_same", exact, on<where_row>(), where_same},
         {"where_not", exact, on<where_row>(), where_not},
@@ -128,7 +127,7 @@ inline constexpr auto rule_table = [] {
 
         {"broadcast_twice", exact, on<broadcast_to_row>(), broadcast_twice},
         {"view_of_scalar", exact,
-         on<transpose_row, expand_dims_row, squeeze_row, broadcast_to_row, slice_row, reshape_row>(), view_of_scalar},
+     on<transpose_row, expand_dims_row, squeeze_row, broadcast_to_row, slice_row, reshape_row>(), view_of_scalar},
         {"transpose_twice", exact, on<transpose_row>(), transpose_twice},
         {"unit_axes_twice", exact, on<expand_dims_row, squeeze_row>(), unit_axes_twice},
         {"view_of_broadcast", exact, on<transpose_row, expand_dims_row, squeeze_row>(), view_of_broadcast},
@@ -192,20 +191,21 @@ inline constexpr auto rule_table = [] {
         {"log_of_softmax", stability, on<log_row>(), log_of_softmax},
         {"softmax_of_large", stability, on<divide_row>(), softmax_of_large},
         {"softmax_gradient_of_large", stability, on<multiply_row>(), softmax_gradient_of_large},
-    });
-}();
+};
+}  // namespace rules
 // clang-format on
+inline constexpr list_view<const rule> rule_table = rules::all_rules;
 
 namespace rules {
 struct index {
-    std::array<std::uint8_t, 32> list{};
+    fixed_list<std::uint8_t, 32> list{};
     std::size_t count = 0;
     constexpr const std::uint8_t* begin() const { return list.data(); }
     constexpr const std::uint8_t* end() const { return list.data() + count; }
 };
 /// For each op, the rules that are tried at its results.
-inline constexpr std::array<index, op_count> index_table = [] {
-    std::array<index, op_count> all{};
+inline constexpr fixed_list<index, op_count> index_table = [] {
+    fixed_list<index, op_count> all{};
     for (std::size_t op = 0; op < op_count; ++op)
         for (std::size_t i = 0; i < rule_table.size(); ++i)
             if (rule_table[i].roots.has(static_cast<op_id>(op)))

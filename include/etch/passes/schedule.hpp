@@ -12,7 +12,7 @@ namespace etch::detail {
 struct unit {
     int stage, key;
     int cluster = -1, node = -1;
-    std::vector<step> steps;
+    list<step> steps;
 };
 
 class scheduler {
@@ -21,30 +21,30 @@ public:
 
     /// Appends the program's steps; inputs, outputs, states and names are filled in by plan.hpp.
     constexpr void run() {
-        std::vector<int> roots, updates;
+        list<int> roots, updates;
         for (const auto& o : g.outputs) roots.push_back(o.value);
         for (const auto& p : g.parameters)
             if (p.update >= 0) updates.push_back(p.update);
         region_storages r(g, out, nullptr, -1, roots, updates);
-        for (int v : roots) r.f.stored[at(r.f.base(v))] = 1;
-        for (int v : updates) r.f.stored[at(r.f.base(v))] = 1;
-        std::vector<unit> units = lower(r);
-        std::vector<step> before, top, final, copies;
+        for (int v : roots) r.f.stored[r.f.base(v)] = 1;
+        for (int v : updates) r.f.stored[r.f.base(v)] = 1;
+        list<unit> units = lower(r);
+        list<step> before, top, final, copies;
         for (const auto& o : g.outputs) {
             int s = plain(r, o.value, before);
-            if (out.storages[at(s)].where != place::arena) {
+            if (out.storages[s].where != place::arena) {
                 int to = r.new_storage(g.type_of(o.value), place::output, 0, -1);
                 before.push_back(copy_step(s, to));
                 s = to;
             }
-            out.storages[at(s)].where = place::output;
-            out.storages[at(s)].index = static_cast<int>(out.outputs.size());
+            out.storages[s].where = place::output;
+            out.storages[s].index = static_cast<int>(out.outputs.size());
             out.outputs.push_back({o.name, g.type_of(o.value), s});
         }
         for (const auto& p : g.parameters) {
             if (p.update < 0 || p.update == p.value) continue;
             int from = plain(r, p.update, before);
-            if (out.storages[at(from)].where ==
+            if (out.storages[from].where ==
                 place::state) {  // another parameter, as it was before the call
                 int old = r.new_storage(g.type_of(p.update), place::arena, 0, -1);
                 before.push_back(copy_step(from, old));
@@ -68,7 +68,7 @@ public:
         for (auto* list : {&before, &final, &copies})
             for (const auto& s : *list) top.push_back(s);
         out.top = {static_cast<int>(out.steps.size()), static_cast<int>(top.size())};
-        out.steps.insert(out.steps.end(), top.begin(), top.end());
+        out.steps.append(top);
     }
 
 private:
@@ -82,7 +82,7 @@ private:
     static constexpr step kernel_step(int part) { return {step_kind::kernel, {part, 1}, -1}; }
 
     /// A storage that holds v row by row; views that no kernel wrote get a kernel here.
-    constexpr int plain(region_storages& r, int v, std::vector<step>& steps) {
+    constexpr int plain(region_storages& r, int v, list<step>& steps) {
         op_id op = g.node_of(v).op;
         double number = 0;
         bool scalar_constant =
@@ -97,8 +97,8 @@ private:
         return s;
     }
 
-    constexpr std::vector<unit> lower(region_storages& r) {
-        std::vector<unit> units;
+    constexpr list<unit> lower(region_storages& r) {
+        list<unit> units;
         for (std::size_t c = 0; c < r.f.clusters.size(); ++c) {
             const cluster& k = r.f.clusters[c];
             if (k.merged >= 0) continue;
@@ -107,9 +107,9 @@ private:
             units.push_back({k.stage, key, static_cast<int>(c), -1, {}});
         }
         for (int n : r.f.order) {
-            const node& k = g.nodes[at(n)];
+            const node& k = g.nodes[n];
             if (row_of(k).kind == op_class::opaque && k.op != op_of<reshape_row>())
-                units.push_back({r.f.stage_of[at(k.results.first)], k.results.first, -1, n, {}});
+                units.push_back({r.f.stage_of[k.results.first], k.results.first, -1, n, {}});
         }
         std::sort(units.begin(), units.end(), [](const unit& a, const unit& b) {
             return a.stage != b.stage ? a.stage < b.stage : a.key < b.key;
@@ -125,29 +125,29 @@ private:
     }
 
     constexpr void lower_cluster(region_storages& r, unit& u) {
-        std::vector<int> members = r.f.clusters[at(u.cluster)].members;
+        list<int> members = r.f.clusters[u.cluster].members;
         std::sort(members.begin(), members.end());
-        const cluster& c = r.f.clusters[at(u.cluster)];
+        const cluster& c = r.f.clusters[u.cluster];
         body_builder b(r, u.cluster, c.stage, c.space, c.reduced);
         bool any = false;
         for (int v : members)
-            if (r.f.stored[at(v)]) {
+            if (r.f.stored[v]) {
                 b.member(v);
                 any = true;
             }
         if (!any) return;
         for (int v : members) {
-            if (!r.f.stored[at(v)]) continue;
+            if (!r.f.stored[v]) continue;
             index_map m;
             const auto map = r.f.own_map(v);
-            for (int i = 0; i < g.type_of(v).rank; ++i) m[i].axis = map[at(i)];
+            for (int i = 0; i < g.type_of(v).rank; ++i) m[i].axis = map[i];
             b.store(b.member(v), v, m, r.storage_for(v));
         }
         u.steps.push_back(kernel_step(b.finish(out)));
     }
 
     constexpr void lower_node(region_storages& r, unit& u) {
-        const node n = g.nodes[at(u.node)];
+        const node n = g.nodes[u.node];
         int v = n.results.first;
         if (n.op == op_of<dot_row>())
             u.steps.push_back(product(r, n));
@@ -161,8 +161,8 @@ private:
             fill_with(r, u, v, fill);
             auto m = index_map::identity(g.type_of(x).rank);
             for (int i = 0; i < g.type_of(x).rank; ++i) {
-                m[i].offset = {a[at(3 * i)]};
-                m[i].step = a[at(3 * i + 1)];
+                m[i].offset = {a[3 * i]};
+                m[i].step = a[3 * i + 1];
             }
             u.steps.push_back(kernel_step(move(r, u.stage, x, v, m)));
         } else {
@@ -190,7 +190,7 @@ private:
         int v = n.results.first, axis = static_cast<int>(g.attributes(n)[0]), first = -1;
         extent start{0};
         for (int k = 0; k < n.operands.count; ++k) {
-            int x = g.operands(n)[at(k)];
+            int x = g.operands(n)[k];
             auto m = index_map::identity(g.type_of(x).rank);
             m[axis].offset = start;
             int p = move(r, u.stage, x, v, m);
@@ -260,19 +260,19 @@ private:
 
     constexpr void lower_scan(region_storages& r, unit& u, const node& n) {
         const words attributes(g.attributes(n).begin(), g.attributes(n).end());
-        const std::vector<int> operands(g.operands(n).begin(), g.operands(n).end());
+        const list<int> operands(g.operands(n).begin(), g.operands(n).end());
         loop_view l{attributes};
-        std::vector<int> roots;
+        list<int> roots;
         for (int c = 0; c < l.carries(); ++c) roots.push_back(l.next(c));
-        std::vector<int> wanted;  // stacks that something reads
+        list<int> wanted;  // stacks that something reads
         for (int s = 0; s < l.stacks(); ++s) {
             int v = n.results.first + l.carries() + s;
-            if (r.f.uses[at(v)] == 0 && !r.f.stored[at(v)]) continue;
+            if (r.f.uses[v] == 0 && !r.f.stored[v]) continue;
             wanted.push_back(s);
             roots.push_back(l.stacked(s));
         }
         region_storages body(g, out, &r, l.loop(), roots, {});
-        for (int v : roots) body.f.stored[at(body.f.base(v))] = 1;
+        for (int v : roots) body.f.stored[body.f.base(v)] = 1;
         loop k;
         k.steps = l.steps();
         k.reverse = l.reverse();
@@ -281,36 +281,35 @@ private:
             int s = r.new_storage(g.type_of(v), place::slice, whole, r.line_index(v));
             return s;
         };
-        std::vector<int> sequences;
-        for (int s = 0; s < l.sequences(); ++s)
-            sequences.push_back(plain(r, operands[at(s)], u.steps));
-        std::vector<int> stacks;
+        list<int> sequences;
+        for (int s = 0; s < l.sequences(); ++s) sequences.push_back(plain(r, operands[s], u.steps));
+        list<int> stacks;
         for (int s : wanted) stacks.push_back(r.storage_for(n.results.first + l.carries() + s));
-        std::vector<int> carried;
+        list<int> carried;
         for (int c = 0; c < l.carries(); ++c) {
             carried.push_back(r.storage_for(n.results.first + c));
-            body.storage_of[at(l.carry(c))] = carried.back();
+            body.storage_of[l.carry(c)] = carried.back();
             u.steps.push_back(
-                copy_step(plain(r, operands[at(l.sequences() + c)], u.steps), carried.back()));
+                copy_step(plain(r, operands[l.sequences() + c], u.steps), carried.back()));
         }
         k.slices.first = static_cast<int>(out.storages.size());
         for (int s = 0; s < l.sequences(); ++s)
-            body.storage_of[at(l.slice(s))] = slice_of(sequences[at(s)], l.slice(s));
-        std::vector<int> targets;
+            body.storage_of[l.slice(s)] = slice_of(sequences[s], l.slice(s));
+        list<int> targets;
         for (std::size_t i = 0; i < wanted.size(); ++i)
             targets.push_back(slice_of(stacks[i], l.stacked(wanted[i])));
         k.slices.count = static_cast<int>(out.storages.size()) - k.slices.first;
-        std::vector<step> steps, tail;
-        std::vector<unit> units = lower(body);
+        list<step> steps, tail;
+        list<unit> units = lower(body);
         for (const auto& w : units)
             for (const auto& s : w.steps) steps.push_back(s);
         for (std::size_t i = 0; i < wanted.size(); ++i)
             tail.push_back(copy_step(plain(body, l.stacked(wanted[i]), steps), targets[i]));
-        std::vector<int> next;
+        list<int> next;
         for (int c = 0; c < l.carries(); ++c) {
             int s = plain(body, l.next(c), steps);
             for (int other : carried)
-                if (s == other && s != carried[at(c)]) {  // two carried values change places
+                if (s == other && s != carried[c]) {  // two carried values change places
                     int kept = r.new_storage(g.type_of(l.next(c)), place::arena, 0, -1);
                     tail.push_back(copy_step(s, kept));
                     s = kept;
@@ -319,11 +318,10 @@ private:
             next.push_back(s);
         }
         for (int c = 0; c < l.carries(); ++c)
-            if (next[at(c)] != carried[at(c)])
-                tail.push_back(copy_step(next[at(c)], carried[at(c)]));
-        steps.insert(steps.end(), tail.begin(), tail.end());
+            if (next[c] != carried[c]) tail.push_back(copy_step(next[c], carried[c]));
+        steps.append(tail);
         k.body = {static_cast<int>(out.steps.size()), static_cast<int>(steps.size())};
-        out.steps.insert(out.steps.end(), steps.begin(), steps.end());
+        out.steps.append(steps);
         out.loops.push_back(k);
         u.steps.push_back({step_kind::loop, {}, static_cast<int>(out.loops.size()) - 1});
     }

@@ -28,12 +28,12 @@ public:
         grow();
         while (!todo.empty()) {
             int v = todo.back();
-            if (done[at(v)] >= 0) {
+            if (done[v] >= 0) {
                 todo.pop_back();
                 continue;
             }
-            if (follows[at(v)] >= 0) {
-                done[at(v)] = done[at(follows[at(v)])];
+            if (follows[v] >= 0) {
+                done[v] = done[follows[v]];
                 todo.pop_back();
                 continue;
             }
@@ -41,7 +41,7 @@ public:
             bool ready = true, changed = false;
             if (n.op != op_of<scan_row>())
                 for (int u : g.operands(n)) {
-                    int w = done[at(u)];
+                    int w = done[u];
                     if (w < 0) todo.push_back(u);
                     ready = ready && w >= 0;
                     changed = changed || w != u;
@@ -52,22 +52,22 @@ public:
             int w = changed ? with_settled_operands(n) : rewrite(v, n.op);
             grow();
             // A rule that leads back to what is being rewritten ends there.
-            if (w == v || (follows[at(w)] >= 0 && done[at(w)] < 0)) {
-                done[at(v)] = v;
+            if (w == v || (follows[w] >= 0 && done[w] < 0)) {
+                done[v] = v;
                 continue;
             }
-            follows[at(v)] = w;
+            follows[v] = w;
             todo.push_back(w);
         }
-        return done[at(root)];
+        return done[root];
     }
 
 private:
     graph& g;
     simplify_options options;
-    std::vector<int> done;     // by value: its simplest form, -1 where not known yet
-    std::vector<int> follows;  // by value: what a rule made of it
-    std::vector<int> todo, operands;
+    list<int> done;     // by value: its simplest form, -1 where not known yet
+    list<int> follows;  // by value: what a rule made of it
+    list<int> todo, operands;
 
     static constexpr std::size_t at(int i) { return static_cast<std::size_t>(i); }
     constexpr void grow() {
@@ -77,10 +77,10 @@ private:
     }
     constexpr int with_settled_operands(const node& n) {
         operands.clear();
-        for (int u : g.operands(n)) operands.push_back(done[at(u)]);
+        for (int u : g.operands(n)) operands.push_back(done[u]);
         words a(g.attributes(n).begin(), g.attributes(n).end());
         type t = g.type_of(n.results.first);
-        return g.append(n.op, operands, a, std::span<const type>(&t, 1));
+        return g.append(n.op, operands, a, list_view<const type>(&t, 1));
     }
     constexpr int rewrite(int v, op_id op) {
         bool number = false;
@@ -92,7 +92,7 @@ private:
             if (r.when == rule_class::rounding && !options.reassociate) continue;
             expr w = r.rewrite(g, v);
             if (!w.valid() || w.id == v) continue;
-            if (g.values[at(w.id)].type != g.values[at(v)].type)
+            if (g.values[w.id].type != g.values[v].type)
                 g.fail(text{} << "simplify: the rule " << r.name << " changed a type");
             return w.id;
         }

@@ -12,11 +12,11 @@ struct region_storages {
     program& out;
     fusion f;
     region_storages* parent;
-    std::vector<int> storage_of;  // by value
-    std::vector<int> line_of;     // by value: the instruction that makes it in its cluster's body
+    list<int> storage_of;  // by value
+    list<int> line_of;     // by value: the instruction that makes it in its cluster's body
 
     constexpr region_storages(graph& graph_in, program& program_out, region_storages* around,
-                              int loop, std::span<const int> roots, std::span<const int> updates)
+                              int loop, list_view<const int> roots, list_view<const int> updates)
         : g(graph_in),
           out(program_out),
           f(graph_in, loop, roots, updates, around ? &around->f : nullptr),
@@ -40,8 +40,8 @@ struct region_storages {
         const node n = g.node_of(b);
         if (n.op == op_of<reshape_row>() && f.own(b)) return storage_for(g.operands(n)[0]);
         if (!f.own(b) && parent && row_of(n).kind != op_class::leaf) return parent->storage_for(b);
-        if (int& s = storage_of[at(b)]; s >= 0) return s;
-        f.stored[at(b)] = 1;
+        if (int& s = storage_of[b]; s >= 0) return s;
+        f.stored[b] = 1;
         auto a = g.attributes(n);
         int s = -1, index = a.empty() ? 0 : static_cast<int>(a.back());
         if (n.op == op_of<input_row>() || n.op == op_of<parameter_row>() ||
@@ -60,7 +60,7 @@ struct region_storages {
             if (row_of(n).kind == op_class::leaf && parent) return parent->storage_for(b);
             s = new_storage(g.type_of(b), place::arena, 0, line_index(b));
         }
-        storage_of[at(b)] = s;
+        storage_of[b] = s;
         return s;
     }
     constexpr int line_index(int v) {

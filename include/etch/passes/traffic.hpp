@@ -19,25 +19,25 @@ public:
     constexpr explicit traffic(const program_view& program) : p(program) {}
 
     constexpr polynomial polynomial_of(extent e) const {
-        return e.is_static() ? polynomial::of_number(e.code) : p.polynomials[at(e.polynomial())];
+        return e.is_static() ? polynomial::of_number(e.code) : p.polynomials[e.polynomial()];
     }
     /// The storages of a step, once for each direction. A loop has none: its body has steps of its own.
-    constexpr std::vector<touched_storage> storages_of(const step& s) const {
-        std::vector<touched_storage> all;
-        for (int i = 0; i < s.parts.count; ++i) add_part(p.parts[at(s.parts.first + i)], all);
+    constexpr list<touched_storage> storages_of(const step& s) const {
+        list<touched_storage> all;
+        for (int i = 0; i < s.parts.count; ++i) add_part(p.parts[s.parts.first + i], all);
         if (s.kind == step_kind::gemm) {
-            const matrix_product& m = p.gemms[at(s.index)];
+            const matrix_product& m = p.gemms[s.index];
             polynomial rows = polynomial_of(m.m), columns = polynomial_of(m.n),
                        depth = polynomial_of(m.k);
             polynomial batch = polynomial_of(m.batch), one = polynomial::of_number(1);
             add(all, m.a, false, rows * depth * (m.stride_a.code == 0 ? one : batch));
             add(all, m.b, false, depth * columns * (m.stride_b.code == 0 ? one : batch));
             add(all, m.c, true, rows * columns * batch);
-            if (m.epilogue >= 0) add_part(p.parts[at(m.epilogue)], all);
+            if (m.epilogue >= 0) add_part(p.parts[m.epilogue], all);
         } else if (s.kind == step_kind::copy) {
-            const copy& c = p.copies[at(s.index)];
-            add(all, c.from, false, polynomial_of(p.storages[at(c.from)].size));
-            add(all, c.to, true, polynomial_of(p.storages[at(c.to)].size));
+            const copy& c = p.copies[s.index];
+            add(all, c.from, false, polynomial_of(p.storages[c.from].size));
+            add(all, c.to, true, polynomial_of(p.storages[c.to].size));
         }
         return all;
     }
@@ -46,24 +46,23 @@ public:
         polynomial sum;
         for (const auto& t : storages_of(s))
             if (t.written == written)
-                sum = sum + t.elements * polynomial::of_number(
-                                             row_of(p.storages[at(t.storage)].element).bytes);
+                sum = sum + t.elements *
+                                polynomial::of_number(row_of(p.storages[t.storage].element).bytes);
         return sum;
     }
     /// Bytes that one run of a step reads and writes.
     constexpr std::int64_t bytes_moved(const step& s,
-                                       std::span<const std::int64_t> dim_values) const {
+                                       list_view<const std::int64_t> dim_values) const {
         std::int64_t sum = 0;
         for (const auto& t : storages_of(s))
-            sum +=
-                t.elements.evaluate(dim_values) * row_of(p.storages[at(t.storage)].element).bytes;
+            sum += t.elements.evaluate(dim_values) * row_of(p.storages[t.storage].element).bytes;
         return sum;
     }
 
 private:
     program_view p;
 
-    static constexpr void add(std::vector<touched_storage>& all, int s, bool written,
+    static constexpr void add(list<touched_storage>& all, int s, bool written,
                               const polynomial& elements, bool beside = false) {
         for (auto& t : all)
             if (t.storage == s && t.written == written) {
@@ -76,18 +75,18 @@ private:
             }
         all.push_back({s, written, elements});
     }
-    constexpr void add_part(const part& q, std::vector<touched_storage>& all) const {
-        std::vector<touched_storage> own;
-        const body& b = p.bodies[at(q.body)];
+    constexpr void add_part(const part& q, list<touched_storage>& all) const {
+        list<touched_storage> own;
+        const body& b = p.bodies[q.body];
         for (const auto& i : p.code_of(b)) {
             if (i.slot < 0) continue;
-            const slot& s = p.slots[at(q.slots.first + i.slot)];
+            const slot& s = p.slots[q.slots.first + i.slot];
             if (s.storage < 0) continue;
             polynomial n = polynomial::of_number(1);
             bool dynamic = i.what == code::gather || i.what == code::store_add;
             for (int a = 0; a < b.outer + b.inner; ++a)
-                if (s.strides[at(a)].code != 0 || (dynamic && i.at != level::uniform))
-                    n = n * polynomial_of(q.extents[at(a)]);
+                if (s.strides[a].code != 0 || (dynamic && i.at != level::uniform))
+                    n = n * polynomial_of(q.extents[a]);
             add(own, s.storage, i.what == code::store || i.what == code::store_add, n);
         }
         for (const auto& t : own) add(all, t.storage, t.written, t.elements, t.written);

@@ -42,7 +42,7 @@ private:
     constexpr bool refuse(int i, std::string_view what) {
         text t;
         t << "node " << i;
-        if (g.nodes[at(i)].op < op_count) t << ", " << row_of(g.nodes[at(i)]).name;
+        if (g.nodes[i].op < op_count) t << ", " << row_of(g.nodes[i]).name;
         return refuse(t << ": " << what);
     }
     static constexpr bool lies_in(range_of r, std::size_t size) {
@@ -56,7 +56,7 @@ private:
     constexpr bool pools() {
         int next = 0;
         for (int i = 0; i < std::ssize(g.nodes); ++i) {
-            const node& n = g.nodes[at(i)];
+            const node& n = g.nodes[i];
             if (n.op >= op_count) return refuse(i, "no such op");
             if (!lies_in(n.operands, g.operand_pool.size()) ||
                 !lies_in(n.attributes, g.attribute_pool.size()))
@@ -66,7 +66,7 @@ private:
             next += n.results.count;
             if (next > std::ssize(g.values)) return refuse(i, "its results are not there");
             for (int r = 0; r < n.results.count; ++r) {
-                const value& v = g.values[at(n.results.first + r)];
+                const value& v = g.values[n.results.first + r];
                 if (v.node != i) return refuse(i, "a result names another node");
                 if (v.type < 0 || v.type >= std::ssize(g.types))
                     return refuse(i, "a result has no type");
@@ -86,7 +86,7 @@ private:
     }
 
     constexpr bool check_node(int i) {
-        const node& n = g.nodes[at(i)];
+        const node& n = g.nodes[i];
         const op_row& row = row_of(n);
         if (row.arity >= 0 && n.operands.count != row.arity)
             return refuse(i, "a wrong number of operands");
@@ -111,7 +111,7 @@ private:
         return row.kind != op_class::elementwise || check_elementwise(i);
     }
     constexpr bool check_elementwise(int i) {
-        const node& n = g.nodes[at(i)];
+        const node& n = g.nodes[i];
         auto operands = g.operands(n);
         const type& t = g.type_of(n.results.first);
         std::size_t first = n.op == op_of<where_row>() ? 1 : 0;
@@ -136,13 +136,13 @@ private:
     }
 
     // ---- attributes ---------------------------------------------------------------------------------------------
-    static constexpr bool sorted_axes(std::span<const std::int64_t> a, int rank) {
+    static constexpr bool sorted_axes(list_view<const std::int64_t> a, int rank) {
         for (std::size_t k = 0; k < a.size(); ++k)
             if (a[k] < 0 || a[k] >= rank || (k > 0 && a[k] <= a[k - 1])) return false;
         return !a.empty();
     }
     /// {dtype, rank, extents...} and `more` words.
-    constexpr bool type_and(std::span<const std::int64_t> a, std::size_t more) const {
+    constexpr bool type_and(list_view<const std::int64_t> a, std::size_t more) const {
         if (a.size() < 2 || a[0] < 0 || a[0] >= std::ssize(dtype_table) || a[1] < 0 ||
             a[1] > max_rank)
             return false;
@@ -153,7 +153,7 @@ private:
         return a.size() == 2 + rank + more;
     }
     constexpr bool attributes(int i) {
-        const node& n = g.nodes[at(i)];
+        const node& n = g.nodes[i];
         auto a = g.attributes(n);
         op_id op = n.op;
         auto operands = g.operands(n);
@@ -178,7 +178,7 @@ private:
         if (op == op_of<broadcast_to_row>()) {
             if (std::ssize(a) != t.rank) return false;
             for (int axis = 0; axis < t.rank; ++axis)
-                if (!is_extent({a[at(axis)]}) || (t[axis].code != 1 && t[axis].code != a[at(axis)]))
+                if (!is_extent({a[axis]}) || (t[axis].code != 1 && t[axis].code != a[axis]))
                     return false;
             return true;
         }
@@ -234,7 +234,7 @@ private:
     }
     /// start, step and length: of a slice inside of an axis, of a pad around one. Symbolic bounds are a call's to
     /// check.
-    constexpr bool steps_inside(std::span<const std::int64_t> s, extent axis, bool pads) const {
+    constexpr bool steps_inside(list_view<const std::int64_t> s, extent axis, bool pads) const {
         for (extent e : {extent{s[0]}, extent{s[2]}})
             if (!is_extent(e)) return false;
         if (s[1] == 0) return false;
@@ -246,7 +246,7 @@ private:
 
     // ---- loops ----------------------------------------------------------------------------------------------------
     constexpr bool check_scan(int i) {
-        const node& n = g.nodes[at(i)];
+        const node& n = g.nodes[i];
         auto a = g.attributes(n);
         if (std::ssize(a) < loop_view::header) return refuse(i, "its attributes end early");
         loop_view l{a};
@@ -257,7 +257,7 @@ private:
             n.results.count != l.carries() + l.stacks())
             return refuse(i, "its counts do not add up");
         if (n.loop == l.loop()) return refuse(i, "it is in its own body");
-        std::vector<int> body;
+        list<int> body;
         for (int k = 0; k < std::ssize(a) - loop_view::header; ++k) {
             int v = l.at(k);
             if (v < 0 || v >= n.results.first)
@@ -277,12 +277,12 @@ private:
             return same;
         };
         for (int s = 0; s < l.sequences(); ++s)
-            if (!stacks(operands[at(s)], l.slice(s)))
+            if (!stacks(operands[s], l.slice(s)))
                 return refuse(i, "a slice is not one of its sequence");
         for (int c = 0; c < l.carries(); ++c) {
             const type& t = g.type_of(l.carry(c));
-            if (!(t == g.type_of(operands[at(l.sequences() + c)])) ||
-                !(t == g.type_of(l.next(c))) || !(t == g.type_of(n.results.first + c)))
+            if (!(t == g.type_of(operands[l.sequences() + c])) || !(t == g.type_of(l.next(c))) ||
+                !(t == g.type_of(n.results.first + c)))
                 return refuse(i, "a carried value changes its type");
         }
         for (int s = 0; s < l.stacks(); ++s)
@@ -300,11 +300,10 @@ private:
         for (const node& n : g.nodes)
             if (n.op == op_of<scan_row>()) {
                 loop_view l{g.attributes(n)};
-                for (int k = 0; k < l.sequences() + l.carries(); ++k) live[at(l.at(k))] = 0;
+                for (int k = 0; k < l.sequences() + l.carries(); ++k) live[l.at(k)] = 0;
             }
         for (int i = 0; i < std::ssize(g.nodes); ++i)
-            if (g.nodes[at(i)].op == op_of<placeholder_row>() &&
-                live[at(g.nodes[at(i)].results.first)])
+            if (g.nodes[i].op == op_of<placeholder_row>() && live[g.nodes[i].results.first])
                 return refuse(i, "nothing gives it a value");
         return true;
     }

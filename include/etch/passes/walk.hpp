@@ -17,7 +17,7 @@ constexpr void body_builder::choose_passes(body& b) {
             over(i) == level::point) {
             unsigned pass = 0;
             for (int o : i.operands)
-                if (o >= 0) pass = std::max<unsigned>(pass, code_[at(o)].pass);
+                if (o >= 0) pass = std::max<unsigned>(pass, code_[o].pass);
             wanted = 1u << pass;
             if (i.what == code::reduce && i.at == level::uniform)
                 i.pass = static_cast<std::uint8_t>(pass);
@@ -27,18 +27,18 @@ constexpr void body_builder::choose_passes(body& b) {
         }
         if (over(i) != level::point) continue;
         for (int o : i.operands)
-            if (o >= 0 && code_[at(o)].at == level::point)
-                code_[at(o)].passes = static_cast<std::uint16_t>(code_[at(o)].passes | wanted);
+            if (o >= 0 && code_[o].at == level::point)
+                code_[o].passes = static_cast<std::uint16_t>(code_[o].passes | wanted);
     }
 }
 
 constexpr void body_builder::order_axes(body& b, part& p) {
-    std::vector<int> outer, inner;
+    list<int> outer, inner;
     for (int a = 0; a < space_.rank; ++a) {
         if (space_[a].code == 1) continue;
         (rows >> a & 1 ? inner : outer).push_back(a);
     }
-    auto stride = [&](const slot& s, int axis) { return s.strides[at(axis)]; };
+    auto stride = [&](const slot& s, int axis) { return s.strides[axis]; };
     if (!inner.empty()) {
         b.kind = body_kind::rows;
         int along = 0, across = 0;  // accesses that lie side by side, less those with gaps
@@ -56,16 +56,16 @@ constexpr void body_builder::order_axes(body& b, part& p) {
         if (!outer.empty() && across > along) b.kind = body_kind::columns;
     }
     // Neighbouring axes over which every buffer is walked evenly are one axis.
-    std::vector<extent> sizes(max_rank, extent{});
-    for (int a = 0; a < space_.rank; ++a) sizes[at(a)] = space_[a];
-    auto join = [&](std::vector<int>& group) {
+    list<extent> sizes(max_rank, extent{});
+    for (int a = 0; a < space_.rank; ++a) sizes[a] = space_[a];
+    auto join = [&](list<int>& group) {
         for (std::size_t k = group.size(); k-- > 1;) {
             int a = group[k - 1], c = group[k];
             bool even = true;
             for (const auto& s : slots)
-                even = even && stride(s, a) == g.multiply(stride(s, c), sizes[at(c)]);
+                even = even && stride(s, a) == g.multiply(stride(s, c), sizes[c]);
             if (!even) continue;
-            sizes[at(c)] = g.multiply(sizes[at(a)], sizes[at(c)]);
+            sizes[c] = g.multiply(sizes[a], sizes[c]);
             group.erase(group.begin() + static_cast<std::ptrdiff_t>(k - 1));
         }
     };
@@ -73,9 +73,9 @@ constexpr void body_builder::order_axes(body& b, part& p) {
     join(inner);
     b.outer = static_cast<int>(outer.size());
     b.inner = static_cast<int>(inner.size());
-    std::vector<int> all(outer);
-    all.insert(all.end(), inner.begin(), inner.end());
-    for (std::size_t k = 0; k < all.size(); ++k) p.extents[k] = sizes[at(all[k])];
+    list<int> all(outer);
+    all.append(inner);
+    for (std::size_t k = 0; k < all.size(); ++k) p.extents[k] = sizes[all[k]];
     for (auto& s : slots) {
         slot moved = s;
         moved.strides = {};
@@ -85,7 +85,7 @@ constexpr void body_builder::order_axes(body& b, part& p) {
     int vector_axis = b.kind == body_kind::columns ? b.outer - 1 : b.outer + b.inner - 1;
     for (auto& i : code_) {
         if (i.slot < 0) continue;
-        auto along = vector_axis < 0 ? 0 : slots[at(i.slot)].strides[at(vector_axis)].code;
+        auto along = vector_axis < 0 ? 0 : slots[i.slot].strides[vector_axis].code;
         i.stride = static_cast<std::int8_t>(along == 0 || along == 1 ? along : 2);
     }
 }
@@ -108,13 +108,13 @@ constexpr int body_builder::finish(program& out) {
     }
     if (p.body < 0) {
         p.body = static_cast<int>(out.bodies.size());
-        out.instructions.insert(out.instructions.end(), code_.begin(), code_.end());
+        out.instructions.append(code_);
         out.bodies.push_back(b);
     }
     p.slots = {static_cast<int>(out.slots.size()), b.slots};
-    out.slots.insert(out.slots.end(), slots.begin(), slots.end());
+    out.slots.append(slots);
     p.first_line = static_cast<int>(out.lines.size());
-    out.lines.insert(out.lines.end(), lines.begin(), lines.end());
+    out.lines.append(lines);
     out.parts.push_back(p);
     return static_cast<int>(out.parts.size()) - 1;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Single instructions that the compilers' vector extensions have no operator for, on registers of float and of double:
-// square roots, a b + c rounded once where there is an instruction for it, and the lower or upper one of two numbers, of
-// which the second is the result where either is nan. Where no such instructions are known, plain code does the same.
+// square roots, rounding down, a b + c rounded once where there is an instruction for it, and the lower or upper one of two
+// numbers, of which the second is the result where either is nan. Where no such instructions are known, plain code does the same.
 #pragma once
 #include <cmath>
 
@@ -88,6 +88,48 @@ template <class V> [[gnu::always_inline]] inline V square_root(V v) {
 }
 template <class V> [[gnu::always_inline]] inline V lower_of(V a, V v) { return a < v ? a : v; }
 template <class V> [[gnu::always_inline]] inline V upper_of(V a, V v) { return a > v ? a : v; }
+#endif
+
+#if defined(__AVX512F__)
+[[gnu::always_inline]] inline floats round_down(floats v) {
+    return (floats)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+[[gnu::always_inline]] inline doubles round_down(doubles v) {
+    return (doubles)_mm512_roundscale_pd((__m512d)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+[[gnu::always_inline]] inline bool any(pack<bool> m) {
+    return _mm512_test_epi32_mask((__m512i)m.part[0], (__m512i)m.part[0]) != 0;
+}
+#elif defined(__AVX__)
+[[gnu::always_inline]] inline floats round_down(floats v) {
+    return (floats)_mm256_floor_ps((__m256)v);
+}
+[[gnu::always_inline]] inline doubles round_down(doubles v) {
+    return (doubles)_mm256_floor_pd((__m256d)v);
+}
+[[gnu::always_inline]] inline bool any(pack<bool> m) {
+    return _mm256_movemask_ps((__m256)m.part[0]) != 0;
+}
+#else
+template <class I, class V> [[gnu::always_inline]] inline V round_down(V v, V integers) {
+    I sign = (I)v & std::numeric_limits<std::remove_reference_t<decltype(I{}[0])>>::min();
+    V size = (V)((I)v ^ sign), whole = (V)((I)((size + integers) - integers) | sign);
+    whole -= (V)((I)(V{} + 1) & (whole > v));
+    return size < integers ? whole : v;
+}
+// From these numbers on all are integers.
+[[gnu::always_inline]] inline floats round_down(floats v) {
+    return round_down<pack<std::int32_t>::vector>(v, floats{} + 0x1p23f);
+}
+[[gnu::always_inline]] inline doubles round_down(doubles v) {
+    return round_down<pack<std::int64_t>::vector>(v, doubles{} + 0x1p52);
+}
+/// Whether the mask holds in any lane.
+[[gnu::always_inline]] inline bool any(pack<bool> m) {
+    bool found = false;
+    for (int i = 0; i < lanes; ++i) found = found || m.get(i);
+    return found;
+}
 #endif
 
 #if defined(__AVX512F__)

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Functions of packs, under the names that rows of the op table call. float is computed in registers, sin and cos by
-// Eigen's packet math; so is double but for sin, cos, erf and power, which are the C library's, lane by lane. floor_divide
-// and remainder go lane by lane for every dtype.
+// Functions of packs, under the names that rows of the op table call. float is computed in registers; so is
+// double but for sin, cos, erf and power, which are the C library's, lane by lane. floor_divide and remainder go lane by
+// lane for every dtype.
 //
 // Largest errors in units of the last place, over all floats, with FMA: floor 0, sqrt and power 0.5, exp 1, log 0.9, erf
 // 1.1, sin and cos 1.5, expm1 and log1p 1.6, tanh 2; without FMA they are up to 1 more. So are those of sin and cos for
 // arguments of any size. double, on samples: exp, expm1 and log 2, log1p and tanh 4, others 1.1. At 0, -0, 1, infinities,
-// nan and beyond overflow values are the C library's. exp and power give denormal results and log takes denormal numbers;
-// a denormal float may be read as 0 by sin and cos.
+// nan and beyond overflow values are the C library's. exp and power give denormal results, and denormal arguments are
+// taken as they are.
 #pragma once
 #include <cmath>
 
-#include <etch/cpu/instructions.hpp>
-#include <etch/cpu/pack.hpp>
-
-#include <Eigen/Core>
+#include <etch/cpu/polynomial.hpp>
+#include <etch/cpu/trigonometry.hpp>
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
@@ -24,120 +22,9 @@
 
 namespace etch::cpu {
 
-namespace detail {
-/// f on each register, as an Eigen array.
-template <class T, class F, class... P>
-[[gnu::always_inline]] inline pack<T> by_eigen(F f, const P&... x) {
-    using A = Eigen::Array<T, pack<T>::width, 1>;
-    return each<pack<T>>(
-        [f](auto... v) __attribute__((always_inline)) {
-            using V = typename pack<T>::vector;
-            auto read = [](const V& u) __attribute__((always_inline)) {
-                A a;
-                std::memcpy(a.data(), &u, sizeof u);
-                return a;
-            };
-            A r = f(read(v)...);
-            V result;
-            std::memcpy(&result, r.data(), sizeof result);
-            return result;
-        },
-        x...);
-}
-/// a b + c, rounded once where the instruction set has that.
-template <class T>
-[[gnu::always_inline]] inline pack<T> multiply_add(pack<T> a, pack<T> b, pack<T> c) {
-    return each<pack<T>>(
-        [](auto x, auto y, auto z) __attribute__((always_inline)) { return multiply_add(x, y, z); },
-        a, b, c);
-}
-template <class T, class... C>
-pack<T> polynomial_from(pack<T> x, pack<T> s, pack<T> c0, T c1, C... others);
-/// c0 + c1 x + c2 x^2 + ... with s = x^2: pairs of terms, so that half as many steps wait for one another.
-template <class T, class... C>
-[[gnu::always_inline]] inline pack<T> polynomial(pack<T> x, pack<T> s, T c0, C... others) {
-    if constexpr (sizeof...(C) == 0)
-        return pack<T>(c0);
-    else
-        return polynomial_from(x, s, pack<T>(c0), T(others)...);
-}
-template <class T, class... C>
-[[gnu::always_inline]] inline pack<T> polynomial_from(pack<T> x, pack<T> s, pack<T> c0, T c1,
-                                                      C... others) {
-    pack<T> first = multiply_add(pack<T>(c1), x, c0);
-    if constexpr (sizeof...(C) == 0)
-        return first;
-    else
-        return multiply_add(polynomial(x, s, T(others)...), s, first);
-}
-/// The bits of a float or double as integers, and back.
-template <class T>
-using bits_of = pack<std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>>;
-template <class To, class From> [[gnu::always_inline]] inline pack<To> same_bits(pack<From> x) {
-    return each<pack<To>>(
-        [](auto v) __attribute__((always_inline)) { return (typename pack<To>::vector)v; }, x);
-}
-template <class I> [[gnu::always_inline]] inline pack<I> mask_bits(pack<I> x, I mask) {
-    return each<pack<I>>(
-        [mask](auto v) __attribute__((always_inline)) { return v & mask; }, x);
-}
-/// x with those bits of y that the mask has.
-[[gnu::always_inline]] inline pack<float> join_bits(pack<float> x, pack<float> y,
-                                                    std::int32_t mask) {
-    return each<pack<float>>(
-        [mask](auto v, auto w) __attribute__((always_inline)) {
-            using V = pack<std::int32_t>::vector;
-            return (pack<float>::vector)((V)v | ((V)w & mask));
-        },
-        x, y);
-}
-template <int by, class I> [[gnu::always_inline]] inline pack<I> shift_left(pack<I> x) {
-    return each<pack<I>>(
-        [](auto v) __attribute__((always_inline)) {
-            return (typename pack<I>::vector)((typename pack<I>::wrapping)v << by);
-        },
-        x);
-}
-/// x in [low, high]; nan stays nan.
-template <class T> [[gnu::always_inline]] inline pack<T> clamp(pack<T> x, T low, T high) {
-    return each<pack<T>>(
-        [](auto v, auto l, auto h)
-            __attribute__((always_inline)) { return lower_of(h, upper_of(l, v)); },
-        x, pack<T>(low), pack<T>(high));
-}
-template <class T> [[gnu::always_inline]] inline pack<T> at_most(pack<T> x, T most) {
-    return each<pack<T>>(
-        [](auto v, auto m) __attribute__((always_inline)) { return lower_of(m, v); }, x,
-        pack<T>(most));
-}
-/// |x| with the sign of `sign`.
-template <class T> [[gnu::always_inline]] inline pack<T> with_sign(pack<T> x, pack<T> sign) {
-    using I = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
-    using V = typename pack<T>::vector;
-    using U = typename pack<I>::vector;
-    return each<pack<T>>(
-        [](auto v, auto s) __attribute__((always_inline)) {
-            return (V)(((U)v & std::numeric_limits<I>::max()) |
-                       ((U)s & std::numeric_limits<I>::min()));
-        },
-        x, sign);
-}
-}  // namespace detail
-
-template <class T> [[gnu::always_inline]] inline pack<T> abs(pack<T> x) {
-    if constexpr (std::is_floating_point_v<T>)
-        return detail::with_sign(x, pack<T>(T(0)));
-    else
-        return select(x < pack<T>(T(0)), -x, x);
-}
-
 template <class T> [[gnu::always_inline]] inline pack<T> floor(pack<T> x) {
-    auto y = detail::by_eigen<T>(
-        [](const auto& a) __attribute__((always_inline)) { return a.floor(); }, x);
-#if defined(__SSE2__) && !defined(__SSE4_1__)
-    y = detail::with_sign(y, x);  // there, Eigen's floor of -0 is 0
-#endif
-    return y;
+    return detail::each<pack<T>>(
+        [](auto v) __attribute__((always_inline)) { return detail::round_down(v); }, x);
 }
 
 /// Rounded correctly.
@@ -225,7 +112,7 @@ namespace detail {
 }
 }  // namespace detail
 
-/// float: x = 2^n (1 + m); double: Eigen's, extended to denormal numbers.
+/// x = 2^n (1 + m).
 template <class T> [[gnu::always_inline]] inline pack<T> log(pack<T> x) {
     using P = pack<T>;
     auto tiny = x < P(std::numeric_limits<T>::min());
@@ -243,10 +130,27 @@ template <class T> [[gnu::always_inline]] inline pack<T> log(pack<T> x) {
                          select(x < P(0), P(std::numeric_limits<float>::quiet_NaN()), x));
         return select(x > P(0) && x < infinite, y, other);
     } else {
-        P y = detail::by_eigen<T>(
-            [](const auto& a) __attribute__((always_inline)) { return a.log(); },
-            select(tiny, x * P(T(0x1p54)), x));
-        return y - select(tiny, P(T(54 * 0.693147180559945309417)), P(T(0)));
+        // In the form of FreeBSD's log: with s = m / (2 + m), log(1 + m) = m - (m^2 / 2 - s (m^2 / 2 + R(s^2))).
+        using I = pack<std::int64_t>;
+        constexpr std::int64_t root = 0x3fe6a09e667f3bcd, one = 0x3ff0000000000000;  // sqrt(1 / 2)
+        I at = detail::same_bits<std::int64_t>(select(tiny, x * P(0x1p54), x)) + I(one - root);
+        I exponent = detail::shift_right<52>(at);
+        P n = detail::same_bits<double>(exponent + I(0x4330000000000000)) -
+              select(tiny, P(0x1p52 + 1023 + 54), P(0x1p52 + 1023));
+        P m = detail::same_bits<double>(detail::mask_bits(at, (std::int64_t{1} << 52) - 1) +
+                                        I(root)) -
+              P(1);
+        P s = m / (m + P(2)), z = s * s, halved = m * m * P(0.5);
+        P r = z * detail::polynomial(z, z * z, 6.666666666666735130e-01, 3.999999999940941908e-01,
+                                     2.857142874366239149e-01, 2.222219843214978396e-01,
+                                     1.818357216161805012e-01, 1.531383769920937332e-01,
+                                     1.479819860511658591e-01);
+        P low = detail::multiply_add(n, P(1.90821492927058770002e-10), s * (halved + r));
+        P y = detail::multiply_add(n, P(6.93147180369123816490e-01), m - (halved - low));
+        const P infinite(std::numeric_limits<double>::infinity());
+        P other = select(x == P(0), -infinite,
+                         select(x < P(0), P(std::numeric_limits<double>::quiet_NaN()), x));
+        return select(x > P(0) && x < infinite, y, other);
     }
 }
 /// float: 1 + x = 2^n (1 + m) with m = 2^-n x + (2^-n - 1), in which no bit of x is lost.
@@ -271,20 +175,6 @@ template <class T> [[gnu::always_inline]] inline pack<T> log1p(pack<T> x) {
         auto plain = y == P(std::numeric_limits<T>::infinity());
         return select(u == P(T(1)), x, select(plain, y, x * (y / (u - P(T(1))))));
     }
-}
-template <class T> [[gnu::always_inline]] inline pack<T> sin(pack<T> x) {
-    if constexpr (std::is_same_v<T, float>)
-        return detail::by_eigen<T>(
-            [](const auto& a) __attribute__((always_inline)) { return a.sin(); }, x);
-    else
-        return lanewise(x, [](T s) { return std::sin(s); });
-}
-template <class T> [[gnu::always_inline]] inline pack<T> cos(pack<T> x) {
-    if constexpr (std::is_same_v<T, float>)
-        return detail::by_eigen<T>(
-            [](const auto& a) __attribute__((always_inline)) { return a.cos(); }, x);
-    else
-        return lanewise(x, [](T s) { return std::cos(s); });
 }
 /// u / (u + 1) with u = (exp(2 |x|) - 1) / 2; double: by expm1(-2 |x|).
 template <class T> [[gnu::always_inline]] inline pack<T> tanh(pack<T> x) {

@@ -231,9 +231,9 @@ private:
     // ---- mistakes -----------------------------------------------------------------------------------------------
     /// The tables of extents and names as a graph, for what prints types.
     void tables(graph& g) const {
-        g.polynomials.assign(program_.polynomials.begin(), program_.polynomials.end());
-        g.dims.assign(program_.dims.begin(), program_.dims.end());
-        g.characters.assign(program_.characters.begin(), program_.characters.end());
+        g.polynomials.assign(program_.polynomials);
+        g.dims.assign(program_.dims);
+        g.characters.assign(program_.characters);
     }
     text shape_of(const type& t) const {
         graph g;

@@ -65,9 +65,9 @@ template <class T> constexpr sentence argument_sentence(const program_view& p, s
     s << "call: argument " << i << " (" << p.text_of(p.inputs[i].name) << ") " << wrong.view();
     if (is_readable(kind)) {
         graph g;
-        g.polynomials.assign(p.polynomials.begin(), p.polynomials.end());
-        g.dims.assign(p.dims.begin(), p.dims.end());
-        g.characters.assign(p.characters.begin(), p.characters.end());
+        g.polynomials.assign(p.polynomials);
+        g.dims.assign(p.dims);
+        g.characters.assign(p.characters);
         s << ", the model takes " << row_of(t.element).name << ' ' << shape_text(g, t).view();
     }
     return sentence(s.view());

@@ -13,7 +13,7 @@ namespace etch::detail {
 /// Bodies keep their numbers: kernels serve both.
 inline program without_in_place(const program_view& p) {
     program q;
-    each_array(q, p, [](auto& to, const auto& from) { to.assign(from.begin(), from.end()); });
+    each_array(q, p, [](auto& to, const auto& from) { to.assign(from); });
     for (std::size_t i = 0; i < q.storages.size(); ++i) {
         int over = std::exchange(q.storages[i].alias, -1);
         if (over < 0 || q.storages[at(over)].where != place::state) continue;

@@ -16,8 +16,8 @@ public:
     /// `dims` is empty where no call has bound them.
     explicit program_reader(const program_view& program, std::span<const std::int64_t> dims = {})
         : p(program), dims_(dims), known_(p.dims.empty() || !dims.empty()) {
-        names_.dims.assign(p.dims.begin(), p.dims.end());
-        names_.characters.assign(p.characters.begin(), p.characters.end());
+        names_.dims.assign(p.dims);
+        names_.characters.assign(p.characters);
         names_.polynomials.assign(1, polynomial{});
     }
 
