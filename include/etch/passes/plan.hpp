@@ -165,7 +165,7 @@ constexpr program_sizes room_for(std::size_t nodes) {
 /// The program of a model in exactly sized arrays. A model that outgrows the room of the first run is run once more,
 /// with the room that the first one measured.
 template <auto model, plan_options options> struct frozen_model {
-    static constexpr auto roomy = run_passes<model, options, room_for(1000)>();
+    static constexpr auto roomy = run_passes<model, options, room_for(4000)>();
     static constexpr sentence mistake = roomy.mistake;
     static constexpr auto exact() {
         if constexpr (roomy.fits) {

@@ -128,32 +128,31 @@ struct live_region {
     }
     /// Views that are results, or operands of what reads plain memory, become copies.
     constexpr void mark_solid(list_view<const int> roots, list_view<const int> updates) {
-        auto mark = [&](int v) {
-            if (own(v) && roles[at_index(v)] == role::view) roles[at_index(v)] = role::made;
-        };
-        for (int v : roots) mark(v);
-        for (int v : updates) mark(v);
+        for (int v : roots) make_solid(v);
+        for (int v : updates) make_solid(v);
         for (int i : order) {
             const node& n = node_at(i);
-            mark_plain_operands(n, mark);
+            mark_plain_operands(n);
             if (n.op == op_of<scan_row>()) {  // what the body captures, it reads through the view
                 loop_view l{g.attributes(n)};
-                for (int k = 0; k < l.sequences() + l.carries(); ++k)
-                    mark(g.operands(n)[at_index(k)]);
+                for (int k = 0; k < l.sequences() + l.carries(); ++k) make_solid(g.operands(n)[k]);
                 for (const node& inner : g.nodes)
-                    if (inside(g, inner.loop, l.loop())) mark_plain_operands(inner, mark);
+                    if (inside(g, inner.loop, l.loop())) mark_plain_operands(inner);
             }
         }
     }
+    constexpr void make_solid(int v) {
+        if (own(v) && roles[v] == role::view) roles[v] = role::made;
+    }
     /// The operands of which a node reads nothing but rows of plain memory.
-    template <class Mark> constexpr void mark_plain_operands(const node& n, Mark mark) const {
-        if (n.op == op_of<reshape_row>()) mark(g.operands(n)[0]);
+    constexpr void mark_plain_operands(const node& n) {
+        if (n.op == op_of<reshape_row>()) make_solid(g.operands(n)[0]);
         if (n.op == op_of<dot_row>())
             for (int u : g.operands(n))
-                if (!matrix_view(u)) mark(u);
+                if (!matrix_view(u)) make_solid(u);
         if (row_of(n).kind == op_class::gather) {  // an extent is a number, and lies nowhere
             int table = g.operands(n)[0];
-            if (g.node_of(base(table)).op == op_of<extent_value_row>()) mark(table);
+            if (g.node_of(base(table)).op == op_of<extent_value_row>()) make_solid(table);
         }
     }
     /// Whether a product can read the view as it is: the last two axes in either order, the batch in row-major order
