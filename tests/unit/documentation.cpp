@@ -41,7 +41,7 @@ std::set<std::string> names_of_the_page() {
 std::set<std::string> names_of_header(const files::path& path, bool structs) {
     std::set<std::string> names;
     const std::regex function(
-        R"(^(?:template <.*> )?constexpr (?:expr|expr_list|list<expr_list>|scan_results?|dim|indexed_name|bool) (\w+)\(.*)");
+        R"(^(?:template <.*> )?constexpr (?:expr|expr_list|flat_list<expr_list>|scan_results?|dim|indexed_name|bool) (\w+)\(.*)");
     const std::regex type(R"(^struct (\w+) \{.*)");
     std::istringstream lines(contents(path));
     bool inside = false;

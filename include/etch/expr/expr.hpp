@@ -136,7 +136,7 @@ private:
 };
 
 /// A list of tensors or literals: `etch::concatenate({a, b}, 0)`.
-using expr_list = list<expr>;
+using expr_list = flat_list<expr>;
 
 /// One or several axes; all of them where none are named.
 struct axes {
@@ -146,7 +146,7 @@ struct axes {
     constexpr axes() : all(true) {}
     constexpr axes(int axis) : list{axis}, count(1) {}  // NOLINT: sum(x, 0)
     constexpr axes(std::initializer_list<int> some) : axes(some.begin(), some.size()) {}
-    constexpr explicit axes(list_view<const int> some) : axes(some.data(), some.size()) {}
+    constexpr explicit axes(flat_view<const int> some) : axes(some.data(), some.size()) {}
     constexpr const int* begin() const { return list; }
     constexpr const int* end() const { return list + count; }
 

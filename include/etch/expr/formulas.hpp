@@ -155,8 +155,8 @@ constexpr expr normalize(const operand& x, const axes& which = -1, double epsilo
 namespace detail {
 /// Whether a path on which derivatives flow leads from v to a floating input, parameter or placeholder.
 constexpr bool has_gradient(const graph& g, int v) {
-    list<int> todo{v};
-    list<char> seen(g.values.size(), 0);
+    flat_list<int> todo{v};
+    flat_list<char> seen(g.values.size(), 0);
     while (!todo.empty()) {
         int u = todo.back();
         todo.pop_back();
@@ -220,18 +220,18 @@ constexpr expr jacobian(const operand& y, expr x) {
     expr_list rows_of;
     for (std::int64_t i = 0; i < n.code; ++i)
         rows_of.push_back(
-            detail::gradient(slice(flat, {i}), list_view<const expr>(&x, 1), true)[0]);
-    list<dim> shape;
+            detail::gradient(slice(flat, {i}), flat_view<const expr>(&x, 1), true)[0]);
+    flat_list<dim> shape;
     for (int axis = 0; axis < t.rank(); ++axis) shape.push_back(t.size(axis));
     for (int axis = 0; axis < x.rank(); ++axis) shape.push_back(x.size(axis));
     if (rows_of.empty())
-        return broadcast_to(scalar(g, x.element(), 0), list_view<const dim>(shape));
-    return reshape(stack(rows_of, 0), list_view<const dim>(shape));
+        return broadcast_to(scalar(g, x.element(), 0), flat_view<const dim>(shape));
+    return reshape(stack(rows_of, 0), flat_view<const dim>(shape));
 }
 /// Second derivatives of a scalar, in blocks: hessian(y, {a, b})[i][j] is {x_i..., x_j...}.
-constexpr list<expr_list> hessian(const operand& y, const expr_list& xs) {
+constexpr flat_list<expr_list> hessian(const operand& y, const expr_list& xs) {
     located here(y);
-    list<expr_list> blocks;
+    flat_list<expr_list> blocks;
     for (expr d : detail::gradient(y, xs, true)) {
         blocks.push_back({});
         for (expr x : xs) blocks.back().push_back(jacobian(d, x));

@@ -34,7 +34,7 @@ constexpr expr new_parameter(graph& g, std::string_view name, const type& t, ini
     if (g.failed()) return poison(&g);
     auto a = type_words(t);
     a.push_back(std::ssize(g.parameters));
-    expr x = apply<parameter_row>(g, list_view<const int>{}, a);
+    expr x = apply<parameter_row>(g, flat_view<const int>{}, a);
     g.parameters.push_back({x.id, stored, initial, -1, trainable});
     return x;
 }
@@ -71,7 +71,7 @@ constexpr expr random_key(graph& g) {
         if (!key.valid()) return key;
         g.key = key.id;
         std::int64_t one_step[] = {static_cast<std::int64_t>(dtype::int64), 1, 2, 0, 1};
-        expr next = key + apply<constant_row>(g, list_view<const int>{}, one_step);
+        expr next = key + apply<constant_row>(g, flat_view<const int>{}, one_step);
         parameter_of(g, key.id)->update = next.id;
     }
     return {&g, g.key};
@@ -110,7 +110,7 @@ constexpr dim graph::dim(std::string_view dim_name, std::source_location where) 
 
 /// An argument of the function: arguments are in the order of the inputs.
 template <class T>
-constexpr expr graph::input(std::string_view input_name, list_view<const etch::dim> shape,
+constexpr expr graph::input(std::string_view input_name, flat_view<const etch::dim> shape,
                             std::source_location where) {
     located here(this, where);
     type t = detail::shape_from(*this, "input", dtype_of<T>, shape);
@@ -118,19 +118,19 @@ constexpr expr graph::input(std::string_view input_name, list_view<const etch::d
     if (failed()) return detail::poison(this);
     auto a = detail::type_words(t);
     a.push_back(std::ssize(inputs));
-    expr x = apply<input_row>(*this, list_view<const int>{}, a);
+    expr x = apply<input_row>(*this, flat_view<const int>{}, a);
     inputs.push_back({x.id, stored});
     return x;
 }
 template <class T>
 constexpr expr graph::input(std::string_view input_name, std::initializer_list<etch::dim> shape,
                             std::source_location where) {
-    return input<T>(input_name, list_view<const etch::dim>(shape.begin(), shape.size()), where);
+    return input<T>(input_name, flat_view<const etch::dim>(shape.begin(), shape.size()), where);
 }
 
 /// A tensor that stays between calls and that functions share by name. The initializer gives its first value.
 template <class T, class Initializer>
-constexpr expr graph::param(std::string_view parameter_name, list_view<const etch::dim> shape,
+constexpr expr graph::param(std::string_view parameter_name, flat_view<const etch::dim> shape,
                             Initializer initializer, std::source_location where) {
     located here(this, where);
     type t = detail::shape_from(*this, "param", dtype_of<T>, shape);
@@ -138,13 +138,13 @@ constexpr expr graph::param(std::string_view parameter_name, list_view<const etc
     std::int64_t sizes[max_rank]{};
     for (int axis = 0; axis < t.rank; ++axis) sizes[axis] = t[axis].is_static() ? t[axis].code : 1;
     auto initial =
-        initializer.initial(list_view<const std::int64_t>(sizes, static_cast<std::size_t>(t.rank)));
+        initializer.initial(flat_view<const std::int64_t>(sizes, static_cast<std::size_t>(t.rank)));
     return detail::new_parameter(*this, parameter_name, t, initial, is_floating(t.element));
 }
 template <class T, class Initializer>
 constexpr expr graph::param(std::string_view parameter_name, std::initializer_list<etch::dim> shape,
                             Initializer initializer, std::source_location where) {
-    return param<T>(parameter_name, list_view<const etch::dim>(shape.begin(), shape.size()),
+    return param<T>(parameter_name, flat_view<const etch::dim>(shape.begin(), shape.size()),
                     initializer, where);
 }
 
@@ -163,7 +163,7 @@ constexpr expr graph::parameter(std::string_view parameter_name, std::source_loc
     return detail::poison(this);
 }
 /// The parameters that are trained, in the order in which they were made: grad(loss, g.trainable()).
-constexpr list<expr> graph::trainable() {
+constexpr flat_list<expr> graph::trainable() {
     expr_list list;
     for (const auto& p : parameters)
         if (p.trainable) list.push_back({this, p.value});
@@ -224,7 +224,7 @@ constexpr void graph::minimize(const operand& loss, Optimizer optimizer) {
     }
     auto gradients = detail::gradient(loss, free, false, "minimize");
     if (failed()) return;
-    optimizer(*this, list_view<const expr>(free), list_view<const expr>(gradients));
+    optimizer(*this, flat_view<const expr>(free), flat_view<const expr>(gradients));
 }
 
 /// Prefixes names while the guard lives: g.scope("block", 2) makes "block2/...".
@@ -247,7 +247,7 @@ constexpr dim size(const operand& x, int axis) {
 
 /// A constant tensor, row by row: etch::constant<int>(g, {2, 2}, {0, 1, 1, 0}). One element fills any shape.
 template <class T>
-constexpr expr constant(graph& g, list_view<const dim> shape, list_view<const T> elements,
+constexpr expr constant(graph& g, flat_view<const dim> shape, flat_view<const T> elements,
                         std::source_location where = std::source_location::current()) {
     located here(&g, where);
     type t = detail::shape_from(g, "constant", dtype_of<T>, shape);
@@ -270,14 +270,14 @@ constexpr expr constant(graph& g, list_view<const dim> shape, list_view<const T>
         else
             a.push_back(static_cast<std::int64_t>(e));
     }
-    return apply<constant_row>(g, list_view<const int>{}, a);
+    return apply<constant_row>(g, flat_view<const int>{}, a);
 }
 template <class T>
 constexpr expr constant(graph& g, std::initializer_list<dim> shape,
                         std::initializer_list<T> elements,
                         std::source_location where = std::source_location::current()) {
-    return constant<T>(g, list_view<const dim>(shape.begin(), shape.size()),
-                       list_view<const T>(elements.begin(), elements.size()), where);
+    return constant<T>(g, flat_view<const dim>(shape.begin(), shape.size()),
+                       flat_view<const T>(elements.begin(), elements.size()), where);
 }
 
 }  // namespace etch

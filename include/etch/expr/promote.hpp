@@ -34,7 +34,7 @@ constexpr double number_of(dtype d, std::int64_t word) {
 
 constexpr expr constant_word(graph& g, dtype d, std::int64_t word) {
     std::int64_t a[] = {static_cast<std::int64_t>(d), 0, word};
-    return apply<constant_row>(g, list_view<const int>{}, a);
+    return apply<constant_row>(g, flat_view<const int>{}, a);
 }
 
 constexpr expr poison(graph* g) { return {g, -1}; }
@@ -73,7 +73,7 @@ constexpr expr materialize(graph& g, const operand& x, dtype d) {
     }
     if (x.size.is_static()) return materialize(g, operand(x.size.code), d);
     std::int64_t a[] = {static_cast<std::int64_t>(d), x.size.code};
-    return apply<extent_value_row>(g, list_view<const int>{}, a);
+    return apply<extent_value_row>(g, flat_view<const int>{}, a);
 }
 
 /// x broadcast to `shape` (its rank may be smaller).
@@ -86,7 +86,7 @@ constexpr expr broadcast(expr x, const type& shape) {
         std::int64_t a[max_rank]{};
         for (int i = 0; i < missing; ++i) a[i] = i;
         x = apply<expand_dims_row>(
-            {x}, list_view<const std::int64_t>(a, static_cast<std::size_t>(missing)));
+            {x}, flat_view<const std::int64_t>(a, static_cast<std::size_t>(missing)));
         t = x.of();
         if (t.same_shape(shape)) return x;
     }
@@ -94,7 +94,7 @@ constexpr expr broadcast(expr x, const type& shape) {
     for (int i = 0; i < shape.rank; ++i) a[i] = shape[i].code;
     int id[] = {x.id};
     return apply<broadcast_to_row>(
-        g, id, list_view<const std::int64_t>(a, static_cast<std::size_t>(shape.rank)));
+        g, id, flat_view<const std::int64_t>(a, static_cast<std::size_t>(shape.rank)));
 }
 
 struct promoted {
@@ -123,7 +123,7 @@ constexpr expr tensor(const operand& x, std::string_view op, graph* beside = nul
 constexpr bool usable(const operand& x, std::string_view op) { return tensor(x, op).valid(); }
 
 /// The shape that all operands broadcast to; `failed` where they do not.
-constexpr type common_shape(graph& g, std::string_view op, list_view<const type> shapes,
+constexpr type common_shape(graph& g, std::string_view op, flat_view<const type> shapes,
                             bool& failed) {
     type result;
     const type* widest = nullptr;
@@ -261,7 +261,7 @@ template <class Row, class... Operand> constexpr expr map(const Operand&... x) {
     if (p.failed) return poison(&g);
     int ids[sizeof...(x)];
     for (std::size_t i = 0; i < sizeof...(x); ++i) ids[i] = p.x[i].id;
-    return apply<Row>(g, list_view<const int>(ids), list_view<const std::int64_t>{});
+    return apply<Row>(g, flat_view<const int>(ids), flat_view<const std::int64_t>{});
 }
 
 }  // namespace detail

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <optional>
 
-#include <etch/graph/list.hpp>
+#include <etch/graph/flat_list.hpp>
 
 namespace etch {
 
@@ -70,7 +70,7 @@ struct polynomial {
         terms[at] = t;
         ++count;
     }
-    constexpr std::int64_t evaluate(list_view<const std::int64_t> dims) const {
+    constexpr std::int64_t evaluate(flat_view<const std::int64_t> dims) const {
         std::int64_t sum = 0;
         for (int i = 0; i < count; ++i) {
             std::int64_t product = terms[static_cast<std::size_t>(i)].coefficient;

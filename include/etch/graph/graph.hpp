@@ -9,7 +9,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include <etch/graph/list.hpp>
+#include <etch/graph/flat_list.hpp>
 #include <etch/graph/mistake.hpp>
 #include <etch/graph/node.hpp>
 #include <etch/graph/text.hpp>
@@ -59,7 +59,7 @@ struct operand;
 
 class graph {
     static constexpr std::size_t at(int i) { return static_cast<std::size_t>(i); }
-    template <class T> static constexpr bool equal(list_view<const T> a, list_view<const T> b) {
+    template <class T> static constexpr bool equal(flat_view<const T> a, flat_view<const T> b) {
         if (a.size() != b.size()) return false;
         for (std::size_t i = 0; i < a.size(); ++i)
             if (a[i] != b[i]) return false;
@@ -67,21 +67,21 @@ class graph {
     }
 
 public:
-    list<node> nodes;
-    list<value> values;
-    list<int> operand_pool;
-    list<std::int64_t> attribute_pool;
-    list<type> types;
-    list<polynomial> polynomials;
-    list<range_of> dims;   // names
-    list<range_of> files;  // names
-    list<char> characters;
-    list<graph_input> inputs;
-    list<graph_output> outputs;
-    list<graph_parameter> parameters;
-    list<graph_condition> conditions;
-    list<int> loop_parents;  // for each loop: the loop around it, or -1
-    text prefix;             // of names, from g.scope()
+    flat_list<node> nodes;
+    flat_list<value> values;
+    flat_list<int> operand_pool;
+    flat_list<std::int64_t> attribute_pool;
+    flat_list<type> types;
+    flat_list<polynomial> polynomials;
+    flat_list<range_of> dims;   // names
+    flat_list<range_of> files;  // names
+    flat_list<char> characters;
+    flat_list<graph_input> inputs;
+    flat_list<graph_output> outputs;
+    flat_list<graph_parameter> parameters;
+    flat_list<graph_condition> conditions;
+    flat_list<int> loop_parents;  // for each loop: the loop around it, or -1
+    text prefix;                  // of names, from g.scope()
     text first_mistake;
     int ordinal = 0;          // of the next draw or identity
     int open_loop = -1;       // the loop whose body is being written
@@ -90,7 +90,7 @@ public:
     int file = -1, line = 0;  // of the outermost of them
 
     /// Where set, extents that should be equal are taken so, and noted here: see agree().
-    list<joint>* joints = nullptr;
+    flat_list<joint>* joints = nullptr;
 
     constexpr graph() {
         // Moving elements when a vector grows is what constant evaluation is slowest at: 0.7 ms a node against 0.2.
@@ -114,11 +114,11 @@ public:
     constexpr const node& node_of(int v) const { return nodes.elements[values.elements[v].node]; }
     constexpr const type& type_of(int v) const { return types.elements[values.elements[v].type]; }
     constexpr int result_index(int v) const { return v - node_of(v).results.first; }
-    constexpr list_view<const int> operands(const node& n) const {
+    constexpr flat_view<const int> operands(const node& n) const {
         return {operand_pool.elements + n.operands.first,
                 static_cast<std::size_t>(n.operands.count)};
     }
-    constexpr list_view<const std::int64_t> attributes(const node& n) const {
+    constexpr flat_view<const std::int64_t> attributes(const node& n) const {
         return {attribute_pool.elements + n.attributes.first,
                 static_cast<std::size_t>(n.attributes.count)};
     }
@@ -196,9 +196,9 @@ public:
 
     // ---- nodes ------------------------------------------------------------------------------------------------
     /// Appends a node, or finds the equal one, and returns its first result.
-    constexpr int append(op_id op, list_view<const int> operand_list,
-                         list_view<const std::int64_t> attribute_list,
-                         list_view<const type> results, int loop = -1) {
+    constexpr int append(op_id op, flat_view<const int> operand_list,
+                         flat_view<const std::int64_t> attribute_list,
+                         flat_view<const type> results, int loop = -1) {
         for (int v : operand_list) loop = inner_of(loop, node_of(v).loop);
         auto hash = hash_of(op, operand_list, attribute_list);
         if (2 * (nodes.size() + 1) > table.size()) grow();
@@ -290,13 +290,13 @@ public:
     constexpr etch::dim dim(std::string_view name,
                             std::source_location where = std::source_location::current());
     template <class T>
-    constexpr expr input(std::string_view name, list_view<const etch::dim> shape,
+    constexpr expr input(std::string_view name, flat_view<const etch::dim> shape,
                          std::source_location where = std::source_location::current());
     template <class T>
     constexpr expr input(std::string_view name, std::initializer_list<etch::dim> shape,
                          std::source_location where = std::source_location::current());
     template <class T, class Initializer>
-    constexpr expr param(std::string_view name, list_view<const etch::dim> shape,
+    constexpr expr param(std::string_view name, flat_view<const etch::dim> shape,
                          Initializer initializer,
                          std::source_location where = std::source_location::current());
     template <class T, class Initializer>
@@ -305,7 +305,7 @@ public:
                          std::source_location where = std::source_location::current());
     constexpr expr parameter(std::string_view name,
                              std::source_location where = std::source_location::current());
-    constexpr list<expr> trainable();
+    constexpr flat_list<expr> trainable();
     constexpr void output(std::string_view name, const operand& x);
     constexpr void update(expr parameter, const operand& x);
     template <class Optimizer> constexpr void minimize(const operand& loss, Optimizer optimizer);
@@ -313,18 +313,18 @@ public:
     [[nodiscard]] constexpr scope_guard scope(std::string_view name, int number);
 
 private:
-    list<int> table = list<int>(64, -1);  // open addressing, by hash
-    list<std::uint64_t> hashes;           // of each node
+    flat_list<int> table = flat_list<int>(64, -1);  // open addressing, by hash
+    flat_list<std::uint64_t> hashes;                // of each node
 
-    static constexpr std::uint64_t hash_of(op_id op, list_view<const int> operand_list,
-                                           list_view<const std::int64_t> attribute_list) {
+    static constexpr std::uint64_t hash_of(op_id op, flat_view<const int> operand_list,
+                                           flat_view<const std::int64_t> attribute_list) {
         std::uint64_t h = op;
         for (int v : operand_list) h = mix(h, static_cast<std::uint64_t>(v));
         for (auto a : attribute_list) h = mix(h, static_cast<std::uint64_t>(a));
         return h;
     }
     constexpr void grow() {
-        table = list<int>(table.size() * 4, -1);
+        table = flat_list<int>(table.size() * 4, -1);
         for (std::size_t i = 0; i < nodes.size(); ++i) {
             auto slot = hashes[i] & (table.size() - 1);
             while (table[slot] >= 0) slot = (slot + 1) & (table.size() - 1);

@@ -6,12 +6,12 @@
 #include <string_view>
 #include <type_traits>
 
-#include <etch/graph/list.hpp>
+#include <etch/graph/flat_list.hpp>
 
 namespace etch {
 
 struct text {
-    list<char> characters;
+    flat_list<char> characters;
 
     constexpr std::string_view view() const { return {characters.data(), characters.size()}; }
     constexpr bool empty() const { return characters.empty(); }

@@ -39,7 +39,7 @@ struct live_joint {
 /// Appends a formula's nodes.
 class live_builder {
 public:
-    constexpr live_builder(graph& graph_in, list_view<const joined_axis> joined)
+    constexpr live_builder(graph& graph_in, flat_view<const joined_axis> joined)
         : g(graph_in), axes(joined) {}
 
     /// X, whose first leaf and first axis have these numbers.
@@ -58,8 +58,8 @@ public:
 
 private:
     graph& g;
-    list_view<const joined_axis> axes;
-    list<int> axis_of_dim;
+    flat_view<const joined_axis> axes;
+    flat_list<int> axis_of_dim;
     bool exhausted_ = false;
 
     template <class T> constexpr operand build(live_number<T>*, int leaf, int) {
@@ -67,7 +67,7 @@ private:
             g, std::is_integral_v<T> ? operand::kind::integral : operand::kind::real, leaf);
     }
     template <class T, int rank> constexpr operand build(array<T, rank>*, int leaf, int axis) {
-        list<dim> shape;
+        flat_list<dim> shape;
         for (int i = 0; i < rank; ++i) {
             const joined_axis& j = axes[at(axis + i)];
             shape.push_back(j.extent >= 0 ? dim(j.extent) : dim_of(j.same_as));
@@ -75,7 +75,7 @@ private:
         if (exhausted_) return {poison(&g), std::source_location{}};
         text name;
         name << 'x' << leaf;
-        return {g.input<T>(name.view(), list_view<const dim>(shape), std::source_location{}),
+        return {g.input<T>(name.view(), flat_view<const dim>(shape), std::source_location{}),
                 std::source_location{}};
     }
     constexpr dim dim_of(int axis) {
@@ -153,7 +153,7 @@ template <class E> constexpr auto join_axes() {
     for (bool news = true; news;) {
         news = false;
         graph g;
-        list<joint> joints;
+        flat_list<joint> joints;
         g.joints = &joints;
         live_builder b(g, found.axes);
         b.build<E>(0, 0);

@@ -34,7 +34,7 @@ constexpr double square_root(double x) {
 struct fans {
     double in = 1, out = 1;
 };
-constexpr fans fans_of(list_view<const std::int64_t> shape) {
+constexpr fans fans_of(flat_view<const std::int64_t> shape) {
     fans f;
     for (std::size_t axis = 0; axis < shape.size(); ++axis) {
         auto n = static_cast<double>(shape[axis]);
@@ -48,19 +48,19 @@ constexpr fans fans_of(list_view<const std::int64_t> shape) {
 
 /// What `param` and the layers take.
 template <class T>
-concept initializer = requires(const T& t, list_view<const std::int64_t> shape) {
+concept initializer = requires(const T& t, flat_view<const std::int64_t> shape) {
     { t.initial(shape) } -> std::same_as<initial_value>;
 };
 
 /// 0 everywhere.
 struct zeros {
-    constexpr initial_value initial(list_view<const std::int64_t>) const { return {}; }
+    constexpr initial_value initial(flat_view<const std::int64_t>) const { return {}; }
 };
 
 /// One number everywhere: constant{1}.
 struct constant {
     double value = 0;
-    constexpr initial_value initial(list_view<const std::int64_t>) const {
+    constexpr initial_value initial(flat_view<const std::int64_t>) const {
         return {initial_value::kind::constant, value, 0};
     }
 };
@@ -68,7 +68,7 @@ struct constant {
 /// Uniform numbers in [low, high).
 struct uniform {
     double low = 0, high = 1;
-    constexpr initial_value initial(list_view<const std::int64_t>) const {
+    constexpr initial_value initial(flat_view<const std::int64_t>) const {
         return {initial_value::kind::uniform, low, high};
     }
 };
@@ -76,7 +76,7 @@ struct uniform {
 /// Normal numbers of this mean and standard deviation.
 struct normal {
     double mean = 0, deviation = 1;
-    constexpr initial_value initial(list_view<const std::int64_t>) const {
+    constexpr initial_value initial(flat_view<const std::int64_t>) const {
         return {initial_value::kind::normal, mean, deviation};
     }
 };
@@ -85,7 +85,7 @@ struct normal {
 /// layers like tanh (Glorot, Bengio: Understanding the difficulty of training deep feedforward neural networks, 2010,
 /// equation 16).
 struct glorot {
-    constexpr initial_value initial(list_view<const std::int64_t> shape) const {
+    constexpr initial_value initial(flat_view<const std::int64_t> shape) const {
         auto [in, out] = detail::fans_of(shape);
         double limit = in + out > 0 ? detail::square_root(6 / (in + out)) : 0;
         return {initial_value::kind::uniform, -limit, limit};
@@ -95,7 +95,7 @@ struct glorot {
 /// Normal of deviation sqrt(2 / fan_in), which keeps the variance of values through relu (He, Zhang, Ren, Sun:
 /// Delving deep into rectifiers, 2015, equation 10).
 struct he {
-    constexpr initial_value initial(list_view<const std::int64_t> shape) const {
+    constexpr initial_value initial(flat_view<const std::int64_t> shape) const {
         auto [in, out] = detail::fans_of(shape);
         return {initial_value::kind::normal, 0, in > 0 ? detail::square_root(2 / in) : 0};
     }

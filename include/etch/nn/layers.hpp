@@ -104,10 +104,10 @@ constexpr expr dropout(const operand& x, double probability) {
         return etch::detail::poison(&g);
     }
     if (probability == 0) return t;
-    list<dim> shape;
+    flat_list<dim> shape;
     for (int axis = 0; axis < t.rank(); ++axis) shape.push_back(t.size(axis));
     double kept = 1 - probability;
-    return where(bernoulli(g, list_view<const dim>(shape), kept), t / kept, 0);
+    return where(bernoulli(g, flat_view<const dim>(shape), kept), t / kept, 0);
 }
 /// Dropout where `training` holds, x itself where not: the two functions of one model are the model twice, with a
 /// member that says which:

@@ -27,7 +27,7 @@ struct learning_rate {
 };
 
 /// sqrt of the sum of the squares of all elements of all tensors, a scalar: float64 where one of them is.
-constexpr expr global_norm(list_view<const expr> tensors,
+constexpr expr global_norm(flat_view<const expr> tensors,
                            std::source_location at = std::source_location::current()) {
     graph* g = tensors.empty() ? nullptr : tensors[0].g;
     located here(g, at);
@@ -51,8 +51,8 @@ struct gradient_rules {
 };
 
 /// The gradients as the members above ask for them; none where something is wrong.
-constexpr expr_list prepared(graph& g, std::string_view optimizer, list_view<const expr> parameters,
-                             list_view<const expr> gradients, const gradient_rules& rules) {
+constexpr expr_list prepared(graph& g, std::string_view optimizer, flat_view<const expr> parameters,
+                             flat_view<const expr> gradients, const gradient_rules& rules) {
     if (parameters.size() != gradients.size())
         g.fail(text{} << optimizer << ": " << parameters.size() << " parameters and "
                       << gradients.size() << " gradients");
@@ -166,7 +166,7 @@ struct adam_numbers {
     learning_rate rate;
     double beta1, beta2, epsilon, decoupled_decay;
 };
-constexpr void adam_updates(graph& g, std::string_view optimizer, list_view<const expr> parameters,
+constexpr void adam_updates(graph& g, std::string_view optimizer, flat_view<const expr> parameters,
                             const expr_list& gradients, const adam_numbers& n) {
     check_fraction(g, optimizer, "beta1", n.beta1);
     check_fraction(g, optimizer, "beta2", n.beta2);
@@ -199,8 +199,8 @@ struct sgd {
     learning_rate rate = 0.01;
     double weight_decay = 0, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, list_view<const expr> parameters,
-                              list_view<const expr> gradients,
+    constexpr void operator()(graph& g, flat_view<const expr> parameters,
+                              flat_view<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
         auto d = detail::prepared(g, "sgd", parameters, gradients,
@@ -218,8 +218,8 @@ struct momentum {
     learning_rate rate = 0.01;
     double momentum = 0.9, weight_decay = 0, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, list_view<const expr> parameters,
-                              list_view<const expr> gradients,
+    constexpr void operator()(graph& g, flat_view<const expr> parameters,
+                              flat_view<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
         auto d = detail::prepared(g, "momentum", parameters, gradients,
@@ -241,8 +241,8 @@ struct nesterov {
     learning_rate rate = 0.01;
     double momentum = 0.9, weight_decay = 0, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, list_view<const expr> parameters,
-                              list_view<const expr> gradients,
+    constexpr void operator()(graph& g, flat_view<const expr> parameters,
+                              flat_view<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
         auto d = detail::prepared(g, "nesterov", parameters, gradients,
@@ -266,8 +266,8 @@ struct adam {
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
     double weight_decay = 0, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, list_view<const expr> parameters,
-                              list_view<const expr> gradients,
+    constexpr void operator()(graph& g, flat_view<const expr> parameters,
+                              flat_view<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
         auto d = detail::prepared(g, "adam", parameters, gradients,
@@ -283,8 +283,8 @@ struct adamw {
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
     double weight_decay = 0.01, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, list_view<const expr> parameters,
-                              list_view<const expr> gradients,
+    constexpr void operator()(graph& g, flat_view<const expr> parameters,
+                              flat_view<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
         auto d = detail::prepared(g, "adamw", parameters, gradients, {clip_value, clip_norm, 0});
@@ -300,8 +300,8 @@ struct rmsprop {
     double decay = 0.9, epsilon = 1e-8;
     double weight_decay = 0, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, list_view<const expr> parameters,
-                              list_view<const expr> gradients,
+    constexpr void operator()(graph& g, flat_view<const expr> parameters,
+                              flat_view<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
         detail::check_fraction(g, "rmsprop", "decay", decay);
@@ -324,8 +324,8 @@ struct adagrad {
     double epsilon = 1e-10;
     double weight_decay = 0, clip_value = 0, clip_norm = 0;
 
-    constexpr void operator()(graph& g, list_view<const expr> parameters,
-                              list_view<const expr> gradients,
+    constexpr void operator()(graph& g, flat_view<const expr> parameters,
+                              flat_view<const expr> gradients,
                               std::source_location at = std::source_location::current()) const {
         located here(&g, at);
         auto d = detail::prepared(g, "adagrad", parameters, gradients,

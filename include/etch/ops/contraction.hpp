@@ -28,7 +28,7 @@ constexpr expr contract(expr a, expr b) {
     graph& g = *a.g;
     type s = a.of(), t = b.of();
     extent k = t[0], m{1}, n{1};
-    list<dim> result;
+    flat_list<dim> result;
     for (int i = 0; i + 1 < s.rank; ++i) {
         m = g.multiply(m, s[i]);
         result.push_back({&g, s[i]});
@@ -42,7 +42,7 @@ constexpr expr contract(expr a, expr b) {
         y = apply<dot_row>({x, y});
     else
         y = sum(expand_dims(x, -1) * y, -2);  // as in matmul
-    return reshape(y, list_view<const dim>(result));
+    return reshape(y, flat_view<const dim>(result));
 }
 constexpr expr no_join(graph& g, std::string_view op, const type& s, const type& t, extent k,
                        extent l) {
@@ -143,7 +143,7 @@ constexpr expr dot(const operand& a, const operand& b) {
     type s = x.of(), t = y.of();
     extent k = s[s.rank - 1], l = t[t.rank - 2];
     if (!g.agree("dot", "join", s, t, k, l)) return detail::no_join(g, "dot", s, t, k, l);
-    list<int> order{t.rank - 2};
+    flat_list<int> order{t.rank - 2};
     for (int i = 0; i < t.rank; ++i)
         if (i != t.rank - 2) order.push_back(i);
     return detail::contract(x, transpose(y, axes(order)));

@@ -140,7 +140,7 @@ constexpr expr take_along_axis(const operand& x, const operand& indices, int axi
 }
 
 /// 0, 1, 2 ... along an axis of the given shape.
-constexpr expr iota(graph& g, list_view<const dim> shape, int axis, dtype d = dtype::int32,
+constexpr expr iota(graph& g, flat_view<const dim> shape, int axis, dtype d = dtype::int32,
                     std::source_location where = std::source_location::current()) {
     located here(&g, where);
     type t = detail::shape_from(g, "iota", d, shape);
@@ -148,11 +148,11 @@ constexpr expr iota(graph& g, list_view<const dim> shape, int axis, dtype d = dt
     if (a < 0 || g.failed()) return detail::poison(&g);
     auto attributes = detail::type_words(t);
     attributes.push_back(a);
-    return apply<iota_row>(g, list_view<const int>{}, attributes);
+    return apply<iota_row>(g, flat_view<const int>{}, attributes);
 }
 constexpr expr iota(graph& g, std::initializer_list<dim> shape, int axis, dtype d = dtype::int32,
                     std::source_location where = std::source_location::current()) {
-    return iota(g, list_view<const dim>(shape.begin(), shape.size()), axis, d, where);
+    return iota(g, flat_view<const dim>(shape.begin(), shape.size()), axis, d, where);
 }
 
 namespace detail {
@@ -162,7 +162,7 @@ constexpr expr is_index(std::string_view op, expr i, dim size) {
     if (!at.valid()) return at;
     graph& g = *i.g;
     type t = i.of();
-    list<dim> shape;
+    flat_list<dim> shape;
     for (int k = 0; k < t.rank; ++k) shape.push_back(1);
     shape.push_back({&g, size.size});
     return equal(expand_dims(at, -1), iota(g, shape, -1, t.element));

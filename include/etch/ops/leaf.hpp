@@ -8,8 +8,8 @@ namespace etch {
 
 namespace detail {
 /// {dtype, rank, extents...} .
-constexpr list<std::int64_t> type_words(const type& t) {
-    list<std::int64_t> a{static_cast<std::int64_t>(t.element), t.rank};
+constexpr flat_list<std::int64_t> type_words(const type& t) {
+    flat_list<std::int64_t> a{static_cast<std::int64_t>(t.element), t.rank};
     for (int i = 0; i < t.rank; ++i) a.push_back(t[i].code);
     return a;
 }
@@ -69,7 +69,7 @@ namespace detail {
 constexpr expr placeholder(graph& g, const type& t, int loop = -1) {
     auto a = type_words(t);
     a.push_back(g.ordinal++);
-    expr x = apply<placeholder_row>(g, list_view<const int>{}, a);
+    expr x = apply<placeholder_row>(g, flat_view<const int>{}, a);
     g.nodes.back().loop = loop;
     return x;
 }
@@ -80,7 +80,7 @@ constexpr expr number_input(graph& g, int ordinal, dtype d) {
     for (const auto& i : g.inputs)
         if (g.name(i.name) == name.view() && g.type_of(i.value).element == d) return {&g, i.value};
     std::int64_t a[] = {static_cast<std::int64_t>(d), 0, std::ssize(g.inputs)};
-    expr x = apply<input_row>(g, list_view<const int>{}, a);
+    expr x = apply<input_row>(g, flat_view<const int>{}, a);
     g.inputs.push_back({x.id, g.store(name.view())});
     return x;
 }

@@ -13,7 +13,7 @@ namespace etch {
 
 /// scan's attributes, read.
 struct loop_view {
-    list_view<const std::int64_t> words;
+    flat_view<const std::int64_t> words;
     constexpr int loop() const { return static_cast<int>(words[0]); }
     constexpr bool reverse() const { return words[1] != 0; }
     constexpr extent steps() const { return {words[2]}; }
@@ -55,9 +55,9 @@ constexpr bool inside(const graph& g, int loop, int outer) {
 }
 
 /// The values outside of the loop that its body reads, constants and extents excepted.
-constexpr list<int> captured_values(const graph& g, int loop, list_view<const int> body) {
-    list<int> found, todo(body.begin(), body.end());
-    list<char> seen(g.values.size(), 0);
+constexpr flat_list<int> captured_values(const graph& g, int loop, flat_view<const int> body) {
+    flat_list<int> found, todo(body.begin(), body.end());
+    flat_list<char> seen(g.values.size(), 0);
     while (!todo.empty()) {
         int v = todo.back();
         todo.pop_back();
@@ -80,9 +80,9 @@ constexpr op_class kind_of(op_id op);  // in ops/table.hpp, which knows all rows
 
 /// What the body computes at some cost, through a product, a reduction or the like: a derivative rather reads it from a
 /// stack than computes it again. Stacks that nothing reads are dropped with other dead code.
-constexpr list<int> costly_values(const graph& g, int loop, list_view<const int> body) {
-    list<int> todo(body.begin(), body.end()), costly;
-    list<char> live(g.values.size(), 0), cost(g.values.size(), 0);
+constexpr flat_list<int> costly_values(const graph& g, int loop, flat_view<const int> body) {
+    flat_list<int> todo(body.begin(), body.end()), costly;
+    flat_list<char> live(g.values.size(), 0), cost(g.values.size(), 0);
     while (!todo.empty()) {
         int v = todo.back();
         todo.pop_back();
@@ -106,10 +106,10 @@ constexpr list<int> costly_values(const graph& g, int loop, list_view<const int>
 
 /// Appends a scan whose body is written already. `slices` and `carries` are placeholders of the loop.
 constexpr expr make_scan(graph& g, int loop, bool reverse, extent steps,
-                         list_view<const int> sequences, list_view<const int> first,
-                         list_view<const int> slices, list_view<const int> carries,
-                         list_view<const int> next, list_view<const int> stacked) {
-    list<int> body(next.begin(), next.end());
+                         flat_view<const int> sequences, flat_view<const int> first,
+                         flat_view<const int> slices, flat_view<const int> carries,
+                         flat_view<const int> next, flat_view<const int> stacked) {
+    flat_list<int> body(next.begin(), next.end());
     body.append(stacked);
     auto captured = captured_values(g, loop, body);
     words a{loop,
@@ -122,10 +122,10 @@ constexpr expr make_scan(graph& g, int loop, bool reverse, extent steps,
     for (int v : slices) a.push_back(v);
     for (int v : carries) a.push_back(v);
     for (int v : body) a.push_back(v);
-    list<int> operands(sequences.begin(), sequences.end());
+    flat_list<int> operands(sequences.begin(), sequences.end());
     operands.append(first);
     operands.append(captured);
-    list<type> results;
+    flat_list<type> results;
     for (int v : carries) results.push_back(g.type_of(v));
     for (int v : stacked) {
         type t = g.type_of(v), s{t.element, 0, {}};
@@ -178,7 +178,7 @@ constexpr int scan_lists(graph& g, Step step, const expr_list& xs, const expr_li
         return -1;
     }
     auto ids = [](const expr_list& values) {
-        list<int> v;
+        flat_list<int> v;
         for (expr e : values) v.push_back(e.id);
         return v;
     };
@@ -192,7 +192,7 @@ constexpr int scan_lists(graph& g, Step step, const expr_list& xs, const expr_li
         return -1;
     }
     // The values before each step and in it are stacked for the derivative; where none reads them they are dropped.
-    list<int> next = ids(results), carries = ids(carried), stacked = next;
+    flat_list<int> next = ids(results), carries = ids(carried), stacked = next;
     stacked.append(carries);
     for (int v : costly_values(g, loop, next))
         if (std::find(next.begin(), next.end(), v) == next.end()) stacked.push_back(v);

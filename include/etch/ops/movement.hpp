@@ -23,7 +23,7 @@ struct reshape_row : any_row {  // {extents}
     }
 };
 /// The same elements, row by row, in another shape. One extent may be -1: it is what is left.
-constexpr expr reshape(const operand& x, list_view<const dim> shape) {
+constexpr expr reshape(const operand& x, flat_view<const dim> shape) {
     located here(x);
     if (!detail::usable(x, "reshape")) return detail::poison(x.g);
     graph& g = *x.g;
@@ -73,7 +73,7 @@ constexpr expr reshape(const operand& x, list_view<const dim> shape) {
     return detail::view<reshape_row>({&g, x.id}, a);
 }
 constexpr expr reshape(const operand& x, std::initializer_list<dim> shape) {
-    return reshape(x, list_view<const dim>(shape.begin(), shape.size()));
+    return reshape(x, flat_view<const dim>(shape.begin(), shape.size()));
 }
 
 struct concatenate_row : any_row {  // {axis}
@@ -103,7 +103,7 @@ struct concatenate_row : any_row {  // {axis}
     }
 };
 namespace detail {
-constexpr graph& graph_of(std::string_view op, list_view<const expr> tensors) {
+constexpr graph& graph_of(std::string_view op, flat_view<const expr> tensors) {
     if (tensors.empty()) the_list_of_tensors_is_empty((text{} << op << ": no tensors").view());
     for (expr x : tensors)
         if (x.g) return *x.g;
@@ -115,7 +115,7 @@ constexpr expr concatenate(const expr_list& tensors, int axis,
                            std::source_location where = std::source_location::current()) {
     graph& g = detail::graph_of("concatenate", tensors);
     located here(&g, where);
-    list<int> ids;
+    flat_list<int> ids;
     for (expr x : tensors) {
         if (!detail::tensor(x, "concatenate", &g).valid()) return detail::poison(&g);
         if (x.g != &g) {

@@ -21,7 +21,7 @@ struct random_row : any_row {  // operand: {key, step}; {type..., ordinal of the
 namespace detail {
 constexpr expr random_key(graph& g);  // in expr/model.hpp: it is a parameter
 
-constexpr expr draw(graph& g, list_view<const dim> shape, dtype d) {
+constexpr expr draw(graph& g, flat_view<const dim> shape, dtype d) {
     type t = shape_from(g, "random", d, shape);
     if (!is_floating(d))
         g.fail(text{} << "random: numbers of dtype " << name_of(d)
@@ -42,7 +42,7 @@ constexpr expr draw(graph& g, list_view<const dim> shape, dtype d) {
 }  // namespace detail
 
 /// Uniform numbers in [low, high): 24 random bits of a float32, 53 of a float64.
-constexpr expr uniform(graph& g, list_view<const dim> shape, double low = 0, double high = 1,
+constexpr expr uniform(graph& g, flat_view<const dim> shape, double low = 0, double high = 1,
                        dtype d = dtype::float32,
                        std::source_location where = std::source_location::current()) {
     located here(&g, where);
@@ -53,11 +53,11 @@ constexpr expr uniform(graph& g, list_view<const dim> shape, double low = 0, dou
 constexpr expr uniform(graph& g, std::initializer_list<dim> shape, double low = 0, double high = 1,
                        dtype d = dtype::float32,
                        std::source_location where = std::source_location::current()) {
-    return uniform(g, list_view<const dim>(shape.begin(), shape.size()), low, high, d, where);
+    return uniform(g, flat_view<const dim>(shape.begin(), shape.size()), low, high, d, where);
 }
 
 /// Normal numbers: mean + deviation * sqrt(-2 log(1 - u)) cos(2 pi v), of two draws u, v (Box and Muller, 1958).
-constexpr expr normal(graph& g, list_view<const dim> shape, double mean = 0, double deviation = 1,
+constexpr expr normal(graph& g, flat_view<const dim> shape, double mean = 0, double deviation = 1,
                       dtype d = dtype::float32,
                       std::source_location where = std::source_location::current()) {
     located here(&g, where);
@@ -68,11 +68,11 @@ constexpr expr normal(graph& g, list_view<const dim> shape, double mean = 0, dou
 constexpr expr normal(graph& g, std::initializer_list<dim> shape, double mean = 0,
                       double deviation = 1, dtype d = dtype::float32,
                       std::source_location where = std::source_location::current()) {
-    return normal(g, list_view<const dim>(shape.begin(), shape.size()), mean, deviation, d, where);
+    return normal(g, flat_view<const dim>(shape.begin(), shape.size()), mean, deviation, d, where);
 }
 
 /// bool, true with the given probability.
-constexpr expr bernoulli(graph& g, list_view<const dim> shape, double probability,
+constexpr expr bernoulli(graph& g, flat_view<const dim> shape, double probability,
                          std::source_location where = std::source_location::current()) {
     located here(&g, where);
     expr u = detail::draw(g, shape, dtype::float32);
@@ -80,7 +80,7 @@ constexpr expr bernoulli(graph& g, list_view<const dim> shape, double probabilit
 }
 constexpr expr bernoulli(graph& g, std::initializer_list<dim> shape, double probability,
                          std::source_location where = std::source_location::current()) {
-    return bernoulli(g, list_view<const dim>(shape.begin(), shape.size()), probability, where);
+    return bernoulli(g, flat_view<const dim>(shape.begin(), shape.size()), probability, where);
 }
 
 using random_rows = rows<random_row>;

@@ -48,7 +48,7 @@ struct product_row : reduction {
         // The product of the others: y / x; where the only 0 stands, the product of what is not 0; at one of two zeros
         // the other one (0, but not its derivative) times that; else 0.
         E x = p.operand(0), zero = equal(x, 0), filled = where(zero, 1, x);
-        list<int> reduced;
+        flat_list<int> reduced;
         for (int i = 0; i < p.attribute_count(); ++i)
             reduced.push_back(static_cast<int>(p.attribute(i)));
         const axes which(reduced);
@@ -63,7 +63,7 @@ struct product_row : reduction {
 struct extremum : reduction {
     template <class E> static constexpr E derivative(const pullback<E>& p) {
         E x = p.operand(0), chosen = cast(equal(x, spread(p, p.result())), x.element());
-        list<int> reduced;
+        flat_list<int> reduced;
         for (int i = 0; i < p.attribute_count(); ++i)
             reduced.push_back(static_cast<int>(p.attribute(i)));
         return chosen * spread(p, p.dy() / sum(chosen, axes(reduced)));

@@ -32,8 +32,8 @@ struct domain {
 /// What a shape rule sees: the operands' types and the attributes; it returns the result's type, or fails.
 struct inference {
     graph& g;
-    list_view<const int> operands;
-    list_view<const std::int64_t> attributes;
+    flat_view<const int> operands;
+    flat_view<const std::int64_t> attributes;
     bool failed = false;
 
     constexpr const type& operand(int i) const {
@@ -54,7 +54,7 @@ template <class E> struct pullback {
     graph& g;
     int node;
     int k;                            // the operand that is asked for
-    list_view<const int> cotangents;  // per result, -1 where nothing depends on it
+    flat_view<const int> cotangents;  // per result, -1 where nothing depends on it
 
     constexpr E operand(int i) const {
         return {&g,
@@ -116,11 +116,11 @@ template <class... Row> struct rows {};
 // ---- defined in ops/table.hpp, once all rows are known ----------------------------------------------------------
 /// Appends Row's op to the graph, by the row's own shape rule; a poisoned operand gives a poisoned result.
 template <class Row>
-constexpr expr apply(graph& g, list_view<const int> operands,
-                     list_view<const std::int64_t> attributes = {});
+constexpr expr apply(graph& g, flat_view<const int> operands,
+                     flat_view<const std::int64_t> attributes = {});
 template <class Row>
 constexpr expr apply(std::initializer_list<expr> operands,
-                     list_view<const std::int64_t> attributes = {});
+                     flat_view<const std::int64_t> attributes = {});
 
 template <class Row> constexpr op_id op_of();
 constexpr op_id op_of_constant();

@@ -157,7 +157,7 @@ constexpr axis_slice resolve_slice(graph& g, int axis, extent size, const slice_
 }  // namespace detail
 /// Part of x: one item an axis, the rest whole. An index removes its axis.
 /// slice(x, {etch::range(1, etch::none), etch::all, 3})
-constexpr expr slice(const operand& x, list_view<const slice_item> items) {
+constexpr expr slice(const operand& x, flat_view<const slice_item> items) {
     located here(x);
     if (!detail::usable(x, "slice")) return detail::poison(x.g);
     graph& g = *x.g;
@@ -167,7 +167,7 @@ constexpr expr slice(const operand& x, list_view<const slice_item> items) {
         return detail::poison(&g);
     }
     detail::words a;
-    list<int> gone;
+    flat_list<int> gone;
     bool whole = true;
     for (int axis = 0; axis < t.rank; ++axis) {
         bool named = axis < static_cast<int>(items.size());
@@ -184,17 +184,17 @@ constexpr expr slice(const operand& x, list_view<const slice_item> items) {
     return gone.empty() ? r : squeeze(r, axes(gone));
 }
 constexpr expr slice(const operand& x, std::initializer_list<slice_item> items) {
-    return slice(x, list_view<const slice_item>(items.begin(), items.size()));
+    return slice(x, flat_view<const slice_item>(items.begin(), items.size()));
 }
 /// The order along some axes reversed; without a list, along all.
 constexpr expr flip(const operand& x, const axes& which = {}) {
     located here(x);
     if (!detail::usable(x, "flip")) return detail::poison(x.g);
     int rank = x.g->type_of(x.id).rank;
-    list<slice_item> items(static_cast<std::size_t>(rank), slice_item(all));
+    flat_list<slice_item> items(static_cast<std::size_t>(rank), slice_item(all));
     for (int axis : detail::normalize_axes(*x.g, "flip", which, rank))
         items[static_cast<std::size_t>(axis)] = range(none, none, -1);
-    return slice(x, list_view<const slice_item>(items));
+    return slice(x, flat_view<const slice_item>(items));
 }
 /// `fill` put around x: {before, after} for each axis.
 constexpr expr pad(const operand& x, std::initializer_list<std::pair<dim, dim>> widths,

@@ -104,14 +104,14 @@ constexpr const op_row& row_of(const node& n) { return op_table[n.op]; }
 constexpr op_class detail::kind_of(op_id op) { return op_table[op].kind; }
 
 namespace detail {
-constexpr expr append(graph& g, op_id op, list_view<const int> operands,
-                      list_view<const std::int64_t> attributes) {
+constexpr expr append(graph& g, op_id op, flat_view<const int> operands,
+                      flat_view<const std::int64_t> attributes) {
     for (int v : operands)
         if (v < 0) return poison(&g);
     inference i{g, operands, attributes};
     type t = row_of(op).infer(i);
     if (i.failed) return poison(&g);
-    return {&g, g.append(op, operands, attributes, list_view<const type>(&t, 1))};
+    return {&g, g.append(op, operands, attributes, flat_view<const type>(&t, 1))};
 }
 
 constexpr bool constant_number(const graph& g, int v, double& number) {
@@ -134,13 +134,13 @@ constexpr bool constant_number(const graph& g, int v, double& number) {
 }  // namespace detail
 
 template <class Row>
-constexpr expr apply(graph& g, list_view<const int> operands,
-                     list_view<const std::int64_t> attributes) {
+constexpr expr apply(graph& g, flat_view<const int> operands,
+                     flat_view<const std::int64_t> attributes) {
     return detail::append(g, op_of<Row>(), operands, attributes);
 }
 template <class Row>
 constexpr expr apply(std::initializer_list<expr> operands,
-                     list_view<const std::int64_t> attributes) {
+                     flat_view<const std::int64_t> attributes) {
     int ids[4]{};
     std::size_t n = 0;
     graph* g = nullptr;
@@ -155,8 +155,8 @@ namespace detail {
 // Functions above this file call apply<Row> before it can be defined. clang evaluates such a call in a constant only
 // after a use that follows the definition: these are the uses.
 template <class... Row> constexpr std::size_t instantiate(rows<Row...>) {
-    using applied = expr (*)(graph&, list_view<const int>, list_view<const std::int64_t>);
-    using listed = expr (*)(std::initializer_list<expr>, list_view<const std::int64_t>);
+    using applied = expr (*)(graph&, flat_view<const int>, flat_view<const std::int64_t>);
+    using listed = expr (*)(std::initializer_list<expr>, flat_view<const std::int64_t>);
     applied a[] = {static_cast<applied>(&apply<Row>)...};
     listed b[] = {static_cast<listed>(&apply<Row>)...};
     op_id c[] = {op_of<Row>()...};

@@ -7,7 +7,7 @@
 namespace etch {
 
 namespace detail {
-using words = list<std::int64_t>;
+using words = flat_list<std::int64_t>;
 
 constexpr int normalize_axis(graph& g, std::string_view op, int axis, int rank) {
     int a = axis < 0 ? axis + rank : axis;
@@ -16,7 +16,8 @@ constexpr int normalize_axis(graph& g, std::string_view op, int axis, int rank) 
     return -1;
 }
 /// The axes as a sorted list of numbers >= 0; empty with g.failed() on a mistake.
-constexpr list<int> normalize_axes(graph& g, std::string_view op, const axes& which, int rank) {
+constexpr flat_list<int> normalize_axes(graph& g, std::string_view op, const axes& which,
+                                        int rank) {
     bool used[max_rank]{};
     for (int axis : which) {
         int a = normalize_axis(g, op, axis, rank);
@@ -27,7 +28,7 @@ constexpr list<int> normalize_axes(graph& g, std::string_view op, const axes& wh
         }
         used[a] = true;
     }
-    list<int> sorted;
+    flat_list<int> sorted;
     for (int a = 0; a < rank; ++a)
         if (which.all || used[a]) sorted.push_back(a);
     return sorted;
@@ -86,7 +87,7 @@ constexpr expr transpose(const operand& x, const axes& order = {}) {
 constexpr expr matrix_transpose(const operand& x) {
     located here(x);
     if (!detail::usable(x, "matrix_transpose")) return detail::poison(x.g);
-    list<int> order;
+    flat_list<int> order;
     int rank = x.g->type_of(x.id).rank;
     if (rank < 2) {
         x.g->fail(text{} << "matrix_transpose: a tensor of rank " << rank);
@@ -181,7 +182,7 @@ struct broadcast_to_row
         return t;
     }
     template <class E> static constexpr E derivative(const pullback<E>& p) {
-        list<int> summed;
+        flat_list<int> summed;
         type from = p.operand(0).of(), to = p.result().of();
         for (int axis = 0; axis < to.rank; ++axis)
             if (!(from[axis] == to[axis])) summed.push_back(axis);
@@ -190,7 +191,7 @@ struct broadcast_to_row
 };
 namespace detail {
 /// A list of dims as a type; the dims of another graph, or a negative size, are mistakes.
-constexpr type shape_from(graph& g, std::string_view op, dtype d, list_view<const dim> shape) {
+constexpr type shape_from(graph& g, std::string_view op, dtype d, flat_view<const dim> shape) {
     type t;
     t.element = d;
     if (shape.size() > max_rank) {
@@ -207,7 +208,7 @@ constexpr type shape_from(graph& g, std::string_view op, dtype d, list_view<cons
 }
 }  // namespace detail
 /// x repeated along axes of extent 1, and along new leading axes, by NumPy's rules.
-constexpr expr broadcast_to(const operand& x, list_view<const dim> shape) {
+constexpr expr broadcast_to(const operand& x, flat_view<const dim> shape) {
     located here(x);
     if (!detail::usable(x, "broadcast_to")) return detail::poison(x.g);
     graph& g = *x.g;
@@ -223,7 +224,7 @@ constexpr expr broadcast_to(const operand& x, list_view<const dim> shape) {
     return detail::broadcast({&g, x.id}, to);
 }
 constexpr expr broadcast_to(const operand& x, std::initializer_list<dim> shape) {
-    return broadcast_to(x, list_view<const dim>(shape.begin(), shape.size()));
+    return broadcast_to(x, flat_view<const dim>(shape.begin(), shape.size()));
 }
 
 }  // namespace etch

@@ -15,16 +15,16 @@ struct cluster {
     unsigned reduced = 0;  // axes of a row
     int stage = 0;
     int merged = -1;  // into this other cluster
-    list<int> members;
+    flat_list<int> members;
 };
 
 struct clustering : live_region {
-    list<int> cluster_of;  // by value, -1: of none
-    list<axis_list> maps;  // of a member's axes (a reduction: its operand's) to the cluster's
-    list<cluster> clusters;
+    flat_list<int> cluster_of;  // by value, -1: of none
+    flat_list<axis_list> maps;  // of a member's axes (a reduction: its operand's) to the cluster's
+    flat_list<cluster> clusters;
 
-    constexpr clustering(graph& graph_in, int loop, list_view<const int> roots,
-                         list_view<const int> updates, const live_region* around)
+    constexpr clustering(graph& graph_in, int loop, flat_view<const int> roots,
+                         flat_view<const int> updates, const live_region* around)
         : live_region(graph_in, loop, roots, updates, around),
           cluster_of(g.values.size(), -1),
           maps(g.values.size(), axis_list{}) {}

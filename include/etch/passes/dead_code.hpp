@@ -11,14 +11,14 @@ namespace detail {
 
 /// For each value, whether a call needs it. A scan needs the body of its carries and of the stacks that are read; a
 /// sequence of which no slice is read is not needed.
-constexpr list<char> live_values(const graph& g) {
-    list<char> live(g.values.size(), 0);
-    list<int> todo;
+constexpr flat_list<char> live_values(const graph& g) {
+    flat_list<char> live(g.values.size(), 0);
+    flat_list<int> todo;
     struct slice_of {
         int slice, sequence;
     };
-    list<slice_of> sequences;
-    list<char> seen_scans(g.nodes.size(), 0);
+    flat_list<slice_of> sequences;
+    flat_list<char> seen_scans(g.nodes.size(), 0);
     auto need = [&](int v) {
         if (v < 0 || live[static_cast<std::size_t>(v)]) return;
         live[static_cast<std::size_t>(v)] = 1;
@@ -65,10 +65,10 @@ constexpr list<char> live_values(const graph& g) {
 struct copier {
     const graph& from;
     graph& to;
-    list<char> live;
-    list<int> now;
-    list<int> operands{};
-    list<type> results{};
+    flat_list<char> live;
+    flat_list<int> now;
+    flat_list<int> operands{};
+    flat_list<type> results{};
 
     constexpr copier(const graph& from_in, graph& to_in)
         : from(from_in), to(to_in), live(live_values(from_in)), now(from_in.values.size(), -1) {
@@ -104,7 +104,7 @@ struct copier {
         loop_view l{from.attributes(n)};
         auto old = from.operands(n);
         words slices, carries;
-        list<int> body, kept;
+        flat_list<int> body, kept;
         operands.clear();
         results.clear();
         for (int s = 0; s < l.sequences(); ++s)

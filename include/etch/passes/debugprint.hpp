@@ -176,8 +176,8 @@ private:
     };
     const graph& g;
     text& t;
-    list<char> shown;
-    list<entry> todo;
+    flat_list<char> shown;
+    flat_list<entry> todo;
 
     constexpr void label(const entry& e) {
         switch (e.as) {
@@ -226,7 +226,7 @@ constexpr void escape(text& t, std::string_view s) {
     }
 }
 /// Nodes that `live` names and the edges between them.
-constexpr void dot_text(text& t, const graph& g, list_view<const char> live) {
+constexpr void dot_text(text& t, const graph& g, flat_view<const char> live) {
     describer d(g);
     t << "digraph etch {\n  node [shape=box, fontname=monospace];\n";
     for (int i = 0; i < std::ssize(g.nodes); ++i) {
@@ -267,9 +267,9 @@ constexpr void dot_text(text& t, const graph& g, list_view<const char> live) {
     t << "}\n";
 }
 /// The values that some need, those of loops' bodies too.
-constexpr list<char> needed_by(const graph& g, int root) {
-    list<char> live(g.values.size(), 0);
-    list<int> todo{root};
+constexpr flat_list<char> needed_by(const graph& g, int root) {
+    flat_list<char> live(g.values.size(), 0);
+    flat_list<int> todo{root};
     while (!todo.empty()) {
         int v = todo.back();
         todo.pop_back();

@@ -15,18 +15,20 @@ constexpr bool within(const graph& g, const node& n, int loop) {
     return loop < 0 || inside(g, n.loop, loop);
 }
 
-constexpr list<int> scan_derivative(graph& g, int at, list_view<const int> dys);
+constexpr flat_list<int> scan_derivative(graph& g, int at, flat_view<const int> dys);
 
-constexpr list<summand> recomputed_derivative(graph& g, int v, int dy, list_view<const int> xs);
+constexpr flat_list<summand> recomputed_derivative(graph& g, int v, int dy,
+                                                   flat_view<const int> xs);
 
 /// Cotangents of xs, given those of ys; -1 where no path leads. In a body, only its own nodes are differentiated.
-constexpr list<int> propagate(graph& g, list_view<const int> ys, list_view<const int> cotangents,
-                              list_view<const int> xs, const propagation& how = {}) {
+constexpr flat_list<int> propagate(graph& g, flat_view<const int> ys,
+                                   flat_view<const int> cotangents, flat_view<const int> xs,
+                                   const propagation& how = {}) {
     const int loop = how.loop;
     int top = -1;
     for (int y : ys) top = y > top ? y : top;
     // After a call that appends, spans and references into the graph are stale: everything is looked up anew.
-    list<char> depends(static_cast<std::size_t>(top + 1), 0);
+    flat_list<char> depends(static_cast<std::size_t>(top + 1), 0);
     for (int x : xs)
         if (x <= top) depends[static_cast<std::size_t>(x)] = 1;
     int last = how.only.empty() ? g.values[static_cast<std::size_t>(top)].node
@@ -44,7 +46,7 @@ constexpr list<int> propagate(graph& g, list_view<const int> ys, list_view<const
             if (n.results.first + r <= top && is_floating(g.type_of(n.results.first + r).element))
                 depends[static_cast<std::size_t>(n.results.first + r)] = 1;
     }
-    list<int> adjoint(static_cast<std::size_t>(top + 1), -1);
+    flat_list<int> adjoint(static_cast<std::size_t>(top + 1), -1);
     auto accumulate = [&](int v, expr dy) {
         int& a = adjoint[static_cast<std::size_t>(v)];
         a = a < 0 ? dy.id : (expr{&g, a} + dy).id;
@@ -52,12 +54,12 @@ constexpr list<int> propagate(graph& g, list_view<const int> ys, list_view<const
     for (std::size_t i = 0; i < ys.size(); ++i)
         if (depends[static_cast<std::size_t>(ys[i])] && cotangents[i] >= 0)
             accumulate(ys[i], {&g, cotangents[i]});
-    list<int> inside(xs.size(), -1);  // of xs in what is computed again
+    flat_list<int> inside(xs.size(), -1);  // of xs in what is computed again
     for (int place = last; place >= 0 && !g.failed(); --place) {
         const int i = visited(place);
         const node n = g.nodes[static_cast<std::size_t>(i)];
         if (n.operands.count == 0 || row_of(n).cuts || !within(g, n, loop)) continue;
-        list<int> dys;
+        flat_list<int> dys;
         bool any = false;
         for (int r = 0; r < n.results.count; ++r) {
             int v = n.results.first + r;
@@ -94,7 +96,7 @@ constexpr list<int> propagate(graph& g, list_view<const int> ys, list_view<const
             if (d.valid()) accumulate(u, d);
         }
     }
-    list<int> result;
+    flat_list<int> result;
     for (std::size_t k = 0; k < xs.size(); ++k) {
         int d = xs[k] <= top ? adjoint[static_cast<std::size_t>(xs[k])] : -1, e = inside[k];
         result.push_back(d < 0 ? e : e < 0 ? d : (expr{&g, d} + expr{&g, e}).id);
@@ -104,11 +106,12 @@ constexpr list<int> propagate(graph& g, list_view<const int> ys, list_view<const
 
 /// The cotangents that a marked value hands on, taken through a copy of what led to it: `to` is a value before the mark,
 /// or -1 - k for xs[k], which lies inside.
-constexpr list<summand> recomputed_derivative(graph& g, int v, int dy, list_view<const int> xs) {
+constexpr flat_list<summand> recomputed_derivative(graph& g, int v, int dy,
+                                                   flat_view<const int> xs) {
     auto region = region_beneath(g, v);
     if (region.nodes.empty()) return {{v, dy}};
     auto copy = copy_region(g, region, {&g, dy});
-    list<int> targets, to;
+    flat_list<int> targets, to;
     auto add = [&](int fresh, int place) {
         if (!is_floating(g.type_of(fresh).element)) return;
         targets.push_back(fresh);
@@ -124,9 +127,9 @@ constexpr list<summand> recomputed_derivative(graph& g, int v, int dy, list_view
         if (lies_inside) add(copy.of(xs[k]), -1 - static_cast<int>(k));
     }
     int y = copy.of(v);
-    auto d = propagate(g, list_view<const int>(&y, 1), list_view<const int>(&dy, 1), targets,
+    auto d = propagate(g, flat_view<const int>(&y, 1), flat_view<const int>(&dy, 1), targets,
                        {.only = copy.nodes});
-    list<summand> result;
+    flat_list<summand> result;
     for (std::size_t i = 0; i < d.size(); ++i)
         if (d[i] >= 0) result.push_back({to[i], d[i]});
     return result;
@@ -135,24 +138,24 @@ constexpr list<summand> recomputed_derivative(graph& g, int v, int dy, list_view
 /// The reverse scan: it walks the steps backwards, carries the carries' cotangents and the sums of the captured values'
 /// ones, and stacks those of the slices. Its body is the body's derivative; the values before each step, and what the
 /// step computed at some cost, were stacked by the forward scan.
-constexpr list<int> scan_derivative(graph& g, int at, list_view<const int> dys) {
+constexpr flat_list<int> scan_derivative(graph& g, int at, flat_view<const int> dys) {
     const node n = g.nodes[static_cast<std::size_t>(at)];
     const words attributes(g.attributes(n).begin(), g.attributes(n).end());
-    const list<int> operands(g.operands(n).begin(), g.operands(n).end());
+    const flat_list<int> operands(g.operands(n).begin(), g.operands(n).end());
     loop_view l{attributes};
     int loop = l.loop();
     auto zeros = [&](const type& t) { return broadcast(scalar(g, t.element, 0), t).id; };
     auto floating = [&](int v) { return is_floating(g.type_of(v).element); };
 
     // Stacked values of the carries before each step: results of this scan.
-    list<int> before;
+    flat_list<int> before;
     for (int c = 0; c < l.carries(); ++c) {
         int stack = -1;
         for (int s = 0; s < l.stacks(); ++s)
             if (l.stacked(s) == l.carry(c)) stack = n.results.first + l.carries() + s;
         before.push_back(stack);
     }
-    list<int> sequences, slices, first, carries, next, stacked;
+    flat_list<int> sequences, slices, first, carries, next, stacked;
     auto add_sequence = [&](int v, int slice) {
         sequences.push_back(v);
         slices.push_back(slice);
@@ -168,11 +171,11 @@ constexpr list<int> scan_derivative(graph& g, int at, list_view<const int> dys) 
         if (before[static_cast<std::size_t>(c)] < 0) {
             g.fail(text{} << "scan: its derivative needs the carried values before each step, "
                              "which are not stacked");
-            return list<int>(operands.size(), -1);
+            return flat_list<int>(operands.size(), -1);
         }
         add_sequence(before[static_cast<std::size_t>(c)], l.carry(c));
     }
-    list<int> ys, cotangents, xs, dcarry;
+    flat_list<int> ys, cotangents, xs, dcarry;
     for (int c = 0; c < l.carries(); ++c) {
         if (!floating(l.carry(c))) {
             dcarry.push_back(-1);
@@ -199,7 +202,7 @@ constexpr list<int> scan_derivative(graph& g, int at, list_view<const int> dys) 
         xs.push_back(operands[k]);
     // A value that is stacked and a placeholder at once (the carries before a step) has its cotangent as it is.
     auto d = propagate(g, ys, cotangents, xs, {.loop = loop});
-    list<replacement> from_stacks;
+    flat_list<replacement> from_stacks;
     for (int s = 0; s < l.stacks(); ++s) {
         expr v{&g, l.stacked(s)};
         if (g.node_of(v.id).op == op_of<placeholder_row>()) continue;
@@ -218,8 +221,8 @@ constexpr list<int> scan_derivative(graph& g, int at, list_view<const int> dys) 
         int v = d[static_cast<std::size_t>(l.sequences() + c)];
         next.push_back(v >= 0 ? v : zeros(g.type_of(l.carry(c))));
     }
-    list<int> result(operands.size(), -1);
-    list<std::size_t> summed;
+    flat_list<int> result(operands.size(), -1);
+    flat_list<std::size_t> summed;
     for (std::size_t k = static_cast<std::size_t>(kept); k < operands.size(); ++k) {
         if (d[k] < 0 || !floating(operands[k])) continue;
         type t = g.type_of(operands[k]);
@@ -227,7 +230,7 @@ constexpr list<int> scan_derivative(graph& g, int at, list_view<const int> dys) 
         next.push_back((expr{&g, sum} + expr{&g, d[k]}).id);
         summed.push_back(k);
     }
-    list<std::size_t> sliced;
+    flat_list<std::size_t> sliced;
     for (std::size_t s = 0; s < static_cast<std::size_t>(l.sequences()); ++s)
         if (d[s] >= 0 && floating(operands[s])) {
             stacked.push_back(d[s]);
@@ -247,7 +250,7 @@ constexpr list<int> scan_derivative(graph& g, int at, list_view<const int> dys) 
     return result;
 }
 
-constexpr bool check_wrt(std::string_view op, graph& g, list_view<const expr> xs) {
+constexpr bool check_wrt(std::string_view op, graph& g, flat_view<const expr> xs) {
     for (expr x : xs) {
         if (!tensor(x, op, &g).valid()) return false;
         if (!is_floating(x.element())) {
@@ -272,14 +275,14 @@ constexpr text described(const graph& g, int v) {
 
 /// The op that lets no derivative pass from y to x, where a path leads through it: empty for none.
 constexpr std::string_view op_between(const graph& g, int y, int x) {
-    list<char> reached(g.values.size(), 0), seen(g.values.size(), 0);
+    flat_list<char> reached(g.values.size(), 0), seen(g.values.size(), 0);
     reached[static_cast<std::size_t>(x)] = 1;
     for (const node& n : g.nodes)
         for (int u : g.operands(n))
             if (reached[static_cast<std::size_t>(u)])
                 for (int r = 0; r < n.results.count; ++r)
                     reached[static_cast<std::size_t>(n.results.first + r)] = 1;
-    list<int> todo{y};
+    flat_list<int> todo{y};
     while (!todo.empty()) {
         int v = todo.back();
         todo.pop_back();
@@ -292,11 +295,11 @@ constexpr std::string_view op_between(const graph& g, int y, int x) {
     return {};
 }
 
-constexpr expr_list pull(std::string_view op, graph& g, list_view<const expr> ys,
-                         list_view<const expr> dys, list_view<const expr> xs,
+constexpr expr_list pull(std::string_view op, graph& g, flat_view<const expr> ys,
+                         flat_view<const expr> dys, flat_view<const expr> xs,
                          bool disconnected_is_zero, bool recompute = true) {
     if (!check_wrt(op, g, xs)) return poisons(g, xs.size());
-    list<int> y, dy, x;
+    flat_list<int> y, dy, x;
     for (expr e : ys) y.push_back(e.id);
     for (expr e : dys) dy.push_back(e.id);
     for (expr e : xs) x.push_back(e.id);
@@ -320,7 +323,7 @@ constexpr expr_list pull(std::string_view op, graph& g, list_view<const expr> ys
     }
     return result;
 }
-constexpr expr_list gradient(const operand& y, list_view<const expr> xs, bool disconnected_is_zero,
+constexpr expr_list gradient(const operand& y, flat_view<const expr> xs, bool disconnected_is_zero,
                              std::string_view op = "grad") {
     graph* beside = xs.empty() ? nullptr : xs[0].g;
     located here(y.g ? y.g : beside, y.where);
@@ -334,7 +337,7 @@ constexpr expr_list gradient(const operand& y, list_view<const expr> xs, bool di
         return poisons(g, xs.size());
     }
     expr one = scalar(g, loss.element(), 1);
-    return pull(op, g, list_view<const expr>(&loss, 1), list_view<const expr>(&one, 1), xs,
+    return pull(op, g, flat_view<const expr>(&loss, 1), flat_view<const expr>(&one, 1), xs,
                 disconnected_is_zero);
 }
 }  // namespace detail
@@ -342,10 +345,10 @@ constexpr expr_list gradient(const operand& y, list_view<const expr> xs, bool di
 /// d y / d x for a scalar y: one expression of x's shape. x is any floating expression that y was computed from. A path
 /// that does not exist is a mistake, unless etch::allow_disconnected asks for zeros.
 constexpr expr grad(const operand& y, expr x) {
-    return detail::gradient(y, list_view<const expr>(&x, 1), false)[0];
+    return detail::gradient(y, flat_view<const expr>(&x, 1), false)[0];
 }
 constexpr expr grad(const operand& y, expr x, allow_disconnected_flag) {
-    return detail::gradient(y, list_view<const expr>(&x, 1), true)[0];
+    return detail::gradient(y, flat_view<const expr>(&x, 1), true)[0];
 }
 /// One derivative for each x.
 constexpr expr_list grad(const operand& y, const expr_list& xs) {

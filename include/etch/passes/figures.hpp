@@ -122,7 +122,7 @@ namespace detail {
 struct dim_values {
     std::int64_t values[max_dims]{};
     std::size_t count = 0;
-    constexpr list_view<const std::int64_t> view() const { return {values, count}; }
+    constexpr flat_view<const std::int64_t> view() const { return {values, count}; }
 };
 template <class... Dims>
 constexpr dim_values values_of(const program_view& p, bool any, Dims... dims) {

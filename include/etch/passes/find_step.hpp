@@ -56,7 +56,7 @@ struct found_step {
 
 /// Single characters to be put in, left out or changed until a is b.
 constexpr std::size_t edits_between(std::string_view a, std::string_view b) {
-    list<std::size_t> row(b.size() + 1, 0);
+    flat_list<std::size_t> row(b.size() + 1, 0);
     for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
     for (std::size_t i = 1; i <= a.size(); ++i) {
         std::size_t diagonal = row[0];
@@ -118,7 +118,7 @@ class step_finder {
             std::string_view name;
             std::size_t edits;
         };
-        list<candidate> all;
+        flat_list<candidate> all;
         for_each_name([&](std::string_view n) {
             for (const auto& c : all)
                 if (c.name == n) return;

@@ -12,16 +12,16 @@
 namespace etch::detail {
 
 struct fusion : joining {
-    constexpr fusion(graph& graph_in, int loop, list_view<const int> roots,
-                     list_view<const int> updates, const live_region* around = nullptr)
+    constexpr fusion(graph& graph_in, int loop, flat_view<const int> roots,
+                     flat_view<const int> updates, const live_region* around = nullptr)
         : joining(graph_in, loop, roots, updates, around) {
         search();
         settle_stages();
     }
     /// Each value in a cluster of its own: what is made one from here on is up to the caller.
     struct each_alone {};
-    constexpr fusion(each_alone, graph& graph_in, int loop, list_view<const int> roots,
-                     list_view<const int> updates)
+    constexpr fusion(each_alone, graph& graph_in, int loop, flat_view<const int> roots,
+                     flat_view<const int> updates)
         : joining(graph_in, loop, roots, updates, nullptr, true) {}
 
     /// How cluster c (-1: a step of its own at `stage`) gets value q: as a member, from memory, or by computing it again.
@@ -44,14 +44,14 @@ struct fusion : joining {
         std::int64_t shared;
     };
     constexpr bool is_kernel(int k) const { return is_cluster(k) && groups[at_index(k)].kernel; }
-    constexpr void add_pair(list<pair>& all, int i, int j, std::int64_t shared) const {
+    constexpr void add_pair(flat_list<pair>& all, int i, int j, std::int64_t shared) const {
         if (i > j) std::swap(i, j);
         if (similar(i, j)) all.push_back({i, j, shared});
     }
     /// Clusters that read the same data, of which one reads what the other makes, or that are alike; most bytes first.
-    constexpr list<pair> pairs() {
-        list<pair> all;
-        list<int> queue;
+    constexpr flat_list<pair> pairs() {
+        flat_list<pair> all;
+        flat_list<int> queue;
         for (int v = 0; v < static_cast<int>(first_reader.size()); ++v) {
             if (!is_read(v) || significant(g.type_of(v)) == 0) continue;
             queue.clear();
@@ -89,7 +89,7 @@ struct fusion : joining {
     }
     constexpr bool drop_all() {
         bool any = false;
-        list<int> queue;
+        flat_list<int> queue;
         for (int k = 0; k < static_cast<int>(groups.size()); ++k)
             each_made(k, [&](int v) {
                 if (roles[at_index(v)] == role::made && !must_be[at_index(v)]) queue.push_back(v);
@@ -105,7 +105,7 @@ struct fusion : joining {
         std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
             return a[0] != b[0] ? a[0] < b[0] : a[1] < b[1];
         });
-        list<int> users;
+        flat_list<int> users;
         for (std::size_t i = all.size(); i > 0;) {
             int v = all[i - 1][0];
             users.clear();
@@ -124,7 +124,7 @@ struct fusion : joining {
         if (stored[at_index(v)] || significant(g.type_of(v)) == 0 ||
             g.type_of(v).element == dtype::boolean)
             return false;
-        list<int> queue{v};
+        flat_list<int> queue{v};
         std::int64_t below = 0;
         for (std::size_t i = 0; i < queue.size() && i < 16; ++i)
             for (int u : g.operands(g.node_of(queue[i]))) {

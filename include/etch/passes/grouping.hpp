@@ -22,24 +22,24 @@ inline constexpr std::int64_t bytes_per_kernel = 1 << 14;
 struct grouping : sweep {
     struct group {
         int cluster = -1, node = -1, stage = 0;
-        list<int> reads;        // values in memory
+        flat_list<int> reads;   // values in memory
         std::int64_t cost = 0;  // of what it reads and computes
         bool kernel = false;    // it stores something
     };
 
-    list<char> stored;   // values that must lie in memory
-    list<char> must_be;  // stored, in every grouping
-    list<group> groups;
-    list<int> group_of;      // by value: what makes it
-    list<int> lies_in;       // by value: of a reshaped one, whose memory it is
-    list<int> first_reader;  // by value: in `links`, -1 for none
+    flat_list<char> stored;   // values that must lie in memory
+    flat_list<char> must_be;  // stored, in every grouping
+    flat_list<group> groups;
+    flat_list<int> group_of;      // by value: what makes it
+    flat_list<int> lies_in;       // by value: of a reshaped one, whose memory it is
+    flat_list<int> first_reader;  // by value: in `links`, -1 for none
     struct link {
         int group, next;
     };
-    list<link> links;
+    flat_list<link> links;
 
-    constexpr grouping(graph& graph_in, int loop, list_view<const int> roots,
-                       list_view<const int> updates, const live_region* around = nullptr,
+    constexpr grouping(graph& graph_in, int loop, flat_view<const int> roots,
+                       flat_view<const int> updates, const live_region* around = nullptr,
                        bool alone = false)
         : sweep(graph_in, loop, roots, updates, around, alone),
           stored(g.values.size(), 0),
@@ -108,7 +108,7 @@ struct grouping : sweep {
     }
 
     struct walked {
-        list<int> reads;
+        flat_list<int> reads;
         std::int64_t cost = 0;
         bool kernel = false, legal = true, tables = false;
     };
@@ -148,7 +148,7 @@ struct grouping : sweep {
         }
     }
     /// Group k reads now these values.
-    constexpr void set_reads(int k, const list<int>& reads) {
+    constexpr void set_reads(int k, const flat_list<int>& reads) {
         group& u = groups[at_index(k)];
         for (int v : u.reads)
             for (int* l = &first_reader[at_index(v)]; *l >= 0; l = &links[at_index(*l)].next)
@@ -218,12 +218,12 @@ struct grouping : sweep {
 
 public:
     static constexpr std::int64_t most_elements = std::int64_t{1} << 40;
-    list<std::int64_t> sizes;
-    list<int> seen;
-    list<int> todo;
+    flat_list<std::int64_t> sizes;
+    flat_list<int> seen;
+    flat_list<int> todo;
     int epoch = 0;
 
-    constexpr void find_must(list_view<const int> roots, list_view<const int> updates) {
+    constexpr void find_must(flat_view<const int> roots, flat_view<const int> updates) {
         auto must = [&](int v) { must_be[at_index(base(v))] = 1; };
         for (int v : roots) must(v);
         for (int v : updates) must(v);
@@ -263,7 +263,7 @@ public:
     }
     /// What is stored at first, and what each group then reads: from the last stage to the first.
     constexpr void choose_first() {
-        list<int> by_stage(groups.size());
+        flat_list<int> by_stage(groups.size());
         for (std::size_t i = 0; i < groups.size(); ++i) by_stage[i] = static_cast<int>(i);
         std::sort(by_stage.begin(), by_stage.end(), [&](int a, int b) {
             int s = groups[at_index(a)].stage, t = groups[at_index(b)].stage;
@@ -282,7 +282,7 @@ public:
     }
 
     bool choosing = false;  // what is not cheap becomes stored where it is reached
-    list<fixed_list<int, 2>> computed_again;  // in choose_first: a value, a group
+    flat_list<fixed_list<int, 2>> computed_again;  // in choose_first: a value, a group
 
     constexpr void reach(int k, int v, bool from_memory, walked& w) {
         if (seen[at_index(v)] == epoch && !from_memory) return;

@@ -30,8 +30,8 @@ public:
     }
     constexpr bool knows(int v) const { return at(v) < known.size() && known[at(v)] >= 0; }
     /// What is known, to come back to.
-    constexpr const list<int>& state() const { return known; }
-    constexpr void restore(const list<int>& state) { known = state; }
+    constexpr const flat_list<int>& state() const { return known; }
+    constexpr void restore(const flat_list<int>& state) { known = state; }
     constexpr bool varies(int v) const { return inside(g, g.node_of(v).loop, loop); }
     constexpr type over_steps(const type& t) const {
         type r{t.element, 0, {}};
@@ -55,7 +55,7 @@ public:
     constexpr expr sum_of(int v) {
         if (!varies(v)) return poison(&g);
         const node n = g.node_of(v);
-        const list<int> x(g.operands(n).begin(), g.operands(n).end());
+        const flat_list<int> x(g.operands(n).begin(), g.operands(n).end());
         if (!knows(v) && n.op == op_of<add_row>() && varies(x[0]) && varies(x[1])) {
             expr a = sum_of(x[0]), b = sum_of(x[1]);
             return a.valid() && b.valid() ? apply<add_row>({a, b}) : poison(&g);
@@ -83,18 +83,18 @@ private:
     graph& g;
     int loop;
     extent steps;
-    list<int> known;  // by body value, -1: not known yet
+    flat_list<int> known;  // by body value, -1: not known yet
 
     static constexpr std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
     constexpr expr reshaped(expr x, std::initializer_list<extent> shape) {
-        list<dim> dims;
+        flat_list<dim> dims;
         for (extent e : shape) dims.push_back({&g, e});
-        return reshape(x, list_view<const dim>(dims));
+        return reshape(x, flat_view<const dim>(dims));
     }
     constexpr expr computed(const node& n) {
         const words a(g.attributes(n).begin(), g.attributes(n).end());
-        const list<int> operands(g.operands(n).begin(), g.operands(n).end());
+        const flat_list<int> operands(g.operands(n).begin(), g.operands(n).end());
         const type t = g.type_of(n.results.first);
         op_class kind = row_of(n).kind;
         if (n.op == op_of<dot_row>()) return product(operands[0], operands[1], t);
@@ -114,14 +114,14 @@ private:
             n.op != op_of<expand_dims_row>() && n.op != op_of<squeeze_row>())
             return poison(&g);
         for (auto word : a) b.push_back(extents ? word : word + 1);
-        list<int> ids;
+        flat_list<int> ids;
         for (int u : operands) {
             expr x = of(u);
             if (!x.valid()) return x;
             ids.push_back(x.id);
         }
         type result = over_steps(t);
-        return {&g, g.append(n.op, ids, b, list_view<const type>(&result, 1))};
+        return {&g, g.append(n.op, ids, b, flat_view<const type>(&result, 1))};
     }
     /// Of matrices only. Where one factor is the same in all steps, their rows are those of one matrix.
     constexpr expr product(int x, int y, const type& t) {
@@ -165,7 +165,7 @@ public:
           all(g, l.loop(), l.steps()) {}
 
     /// What stands for the scan's results afterwards; empty where nothing can leave the loop.
-    constexpr list<replacement> run() {
+    constexpr flat_list<replacement> run() {
         find_body();
         for (int s = 0; s < l.sequences(); ++s) all.know(l.slice(s), {&g, operands[at(s)]});
         for (int v : body_roots()) take_out_before(v);
@@ -179,33 +179,33 @@ private:
     graph& g;
     const node scan;
     const words attributes;
-    const list<int> operands;
+    const flat_list<int> operands;
     loop_view l;
-    list<char> live;
+    flat_list<char> live;
     all_steps all;
-    list<int> uses;         // by value: in the body
-    list<char> waits;       // by value: for what is carried
-    list<char> multiplies;  // by value: a product leads to it
-    list<char> tried;
-    list<char> in_loop;        // by value: computed in every step all the same
-    list<replacement> before;  // body value -> slice of what stands before the loop
-    list<int> new_sequences;   // for each of them
+    flat_list<int> uses;         // by value: in the body
+    flat_list<char> waits;       // by value: for what is carried
+    flat_list<char> multiplies;  // by value: a product leads to it
+    flat_list<char> tried;
+    flat_list<char> in_loop;        // by value: computed in every step all the same
+    flat_list<replacement> before;  // body value -> slice of what stands before the loop
+    flat_list<int> new_sequences;   // for each of them
     struct leaving {
         int result;  // of the scan
         expr value;
     };
-    list<leaving> after;
-    list<char> summed;     // carries that leave
-    list<int> stacked;     // body values that the loop stacks
-    list<expr> stand_ins;  // for their stacks, until there are some
+    flat_list<leaving> after;
+    flat_list<char> summed;     // carries that leave
+    flat_list<int> stacked;     // body values that the loop stacks
+    flat_list<expr> stand_ins;  // for their stacks, until there are some
 
     static constexpr std::size_t at(int i) { return static_cast<std::size_t>(i); }
     constexpr bool in_body(int v) const { return inside(g, g.node_of(v).loop, l.loop()); }
     constexpr bool is_live_stack(int s) const {
         return live[at(scan.results.first + l.carries() + s)] != 0;
     }
-    constexpr list<int> body_roots() const {
-        list<int> roots;
+    constexpr flat_list<int> body_roots() const {
+        flat_list<int> roots;
         for (int c = 0; c < l.carries(); ++c) roots.push_back(l.next(c));
         for (int s = 0; s < l.stacks(); ++s)
             if (is_live_stack(s)) roots.push_back(l.stacked(s));
@@ -244,11 +244,11 @@ private:
                 return;
             }
         }
-        const list<int> xs(g.operands(n).begin(), g.operands(n).end());
+        const flat_list<int> xs(g.operands(n).begin(), g.operands(n).end());
         for (int u : xs) take_out_before(u);
     }
     constexpr void stay(int v) {
-        list<int> todo{v};
+        flat_list<int> todo{v};
         while (!todo.empty()) {
             int u = todo.back();
             todo.pop_back();
@@ -267,7 +267,7 @@ private:
     }
     /// First those that a product leads to; then others, of which all that they need is stacked by now.
     constexpr void take_out_sums() {
-        list<int> growing;
+        flat_list<int> growing;
         for (int c = 0; c < l.carries(); ++c)
             if (grows_by(c) < 0)
                 stay(l.next(c));
@@ -304,7 +304,7 @@ private:
     /// v for all steps, or the sum of that. Where it fails, nothing more is stacked than before.
     constexpr expr attempt(int v, bool summed_up, bool may_stack) {
         auto stacks = stacked.size();
-        const list<int> known = all.state();
+        const flat_list<int> known = all.state();
         expr e = poison(&g);
         if (frontier(v) && (may_stack || stacked.size() == stacks))
             e = summed_up ? all.sum_of(v) : all.of(v);
@@ -317,8 +317,8 @@ private:
     }
     /// Makes known what a value after the loop begins with: stacks of what the loop computes all the same.
     constexpr bool frontier(int root) {
-        list<int> todo{root};
-        list<char> seen(g.values.size(), 0);
+        flat_list<int> todo{root};
+        flat_list<char> seen(g.values.size(), 0);
         while (!todo.empty()) {
             int v = todo.back();
             todo.pop_back();
@@ -342,9 +342,9 @@ private:
         all.know(v, stand_ins.back());
     }
 
-    constexpr list<replacement> rebuild() {
-        list<int> sequences(operands.begin(), operands.begin() + l.sequences());
-        list<int> slices, first, carries, kept_carries, kept_stacks;
+    constexpr flat_list<replacement> rebuild() {
+        flat_list<int> sequences(operands.begin(), operands.begin() + l.sequences());
+        flat_list<int> slices, first, carries, kept_carries, kept_stacks;
         for (int s = 0; s < l.sequences(); ++s) slices.push_back(l.slice(s));
         for (std::size_t i = 0; i < before.size(); ++i) {
             sequences.push_back(new_sequences[i]);
@@ -368,12 +368,12 @@ private:
         }
         for (int v : stacked) body.push_back({&g, v});
         body = substitute(body, before);
-        list<int> next, stacks;
+        flat_list<int> next, stacks;
         for (std::size_t i = 0; i < body.size(); ++i)
             (i < carries.size() ? next : stacks).push_back(body[i].id);
         expr fresh = make_scan(g, l.loop(), l.reverse(), l.steps(), sequences, first, slices,
                                carries, next, stacks);
-        list<replacement> stacks_now, result;
+        flat_list<replacement> stacks_now, result;
         int position = fresh.id;
         for (int c : kept_carries)
             result.push_back({{&g, scan.results.first + c}, {&g, position++}});

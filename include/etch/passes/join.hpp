@@ -13,7 +13,7 @@ struct joining : regrouping {
     /// Whether a third group has to run after group i and before group j.
     constexpr bool between(int i, int j) const {
         if (groups[at_index(i)].stage >= groups[at_index(j)].stage) return false;
-        list<int> queue{i}, known;
+        flat_list<int> queue{i}, known;
         while (!queue.empty()) {
             int m = queue.back();
             queue.pop_back();
@@ -54,7 +54,7 @@ struct joining : regrouping {
             int value, axes;
             axis_list at;
         };
-        list<found> reads;
+        flat_list<found> reads;
         axis_list map{};
         int best = 0;
         auto match = [&](int value, const axis_list& in_c, const axis_list& in_d) {
@@ -139,9 +139,9 @@ struct joining : regrouping {
         begin();
         touch(groups[at_index(into)].reads);
         touch(groups[at_index(from)].reads);
-        const list<int> moved = clusters[at_index(d)].members;
+        const flat_list<int> moved = clusters[at_index(d)].members;
         const auto had = clusters[at_index(c)].members.size();
-        list<axis_list> old_maps;
+        flat_list<axis_list> old_maps;
         for (int v : moved) old_maps.push_back(maps[at_index(v)]);
         if (!merge(c, d, to, 0)) return false;
         save(into);
@@ -180,9 +180,9 @@ struct joining : regrouping {
     /// itself, in at most most_passes visits of a row.
     constexpr bool in_order(int k) {
         const cluster& c = cluster_at(k);
-        list<int> members = c.members;
+        flat_list<int> members = c.members;
         std::sort(members.begin(), members.end());
-        list<source> queue;
+        flat_list<source> queue;
         for (int v : members) {
             const node& n = g.node_of(v);
             const bool reduces = row_of(n).kind == op_class::reduction;
@@ -233,7 +233,7 @@ struct joining : regrouping {
         return true;
     }
     /// The operands of a value that is computed again where its axes follow the space's by m.
-    constexpr bool operands_of(int v, const index_map& m, list<source>& queue) {
+    constexpr bool operands_of(int v, const index_map& m, flat_list<source>& queue) {
         const node& n = g.node_of(v);
         switch (row_of(n).kind) {
         case op_class::view:

@@ -10,16 +10,16 @@ namespace etch {
 /// Offsets in bytes of the arena's storages for given dims (others have -1), and the bytes in all. Larger ones are
 /// placed first, each at the lowest offset that is free while it lives.
 struct layout {
-    list<std::int64_t> offsets;
+    flat_list<std::int64_t> offsets;
     std::int64_t bytes = 0;
 };
-constexpr layout arena_layout(const program_view& p, list_view<const std::int64_t> dims) {
+constexpr layout arena_layout(const program_view& p, flat_view<const std::int64_t> dims) {
     constexpr std::int64_t alignment = 64;
     struct piece {
         int storage;
         std::int64_t bytes, offset;
     };
-    list<piece> pieces;
+    flat_list<piece> pieces;
     layout result;
     for (std::size_t i = 0; i < p.storages.size(); ++i) {
         const storage& s = p.storages[i];
@@ -31,7 +31,7 @@ constexpr layout arena_layout(const program_view& p, list_view<const std::int64_
     std::sort(pieces.begin(), pieces.end(), [](const piece& a, const piece& b) {
         return a.bytes != b.bytes ? a.bytes > b.bytes : a.storage < b.storage;
     });
-    list<piece> near;
+    flat_list<piece> near;
     for (std::size_t i = 0; i < pieces.size(); ++i) {
         const storage& s = p.storages[pieces[i].storage];
         near.clear();

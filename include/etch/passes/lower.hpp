@@ -138,18 +138,18 @@ private:
     type space_;
     unsigned rows;
     bool sequential = false;
-    list<instruction> code_;
-    list<slot> slots;
-    list<program_line> lines;
+    flat_list<instruction> code_;
+    flat_list<slot> slots;
+    flat_list<program_line> lines;
     struct remembered {
         int value;
         index_map map;
         int line, older;  // of the same hash
     };
-    list<remembered> memo;
+    flat_list<remembered> memo;
     fixed_list<int, 32> newest{};  // in memo, of each hash
-    list<int> numbers;             // lines
-    list<int> waiting;             // members to be emitted
+    flat_list<int> numbers;        // lines
+    flat_list<int> waiting;        // members to be emitted
 
     constexpr unsigned significant_axes() const { return fusion::significant(space_); }
     constexpr int find(int v, const index_map& m) const {

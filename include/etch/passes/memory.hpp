@@ -73,7 +73,7 @@ private:
         int storage, step, part;
         bool writes;
     };
-    list<list<access>> by_root;  // of each storage and of those that lie over it
+    flat_list<flat_list<access>> by_root;  // of each storage and of those that lie over it
 
     // ---- what a step reads and writes -------------------------------------------------------------------------
     template <class F> constexpr void part_storages(const part& p, F f) const {
@@ -153,7 +153,7 @@ private:
                 continue;
             }
             const loop l = out.loops[s.index];
-            list<int> first_before, last_before;
+            flat_list<int> first_before, last_before;
             for (const auto& k : out.storages) {
                 first_before.push_back(k.first);
                 last_before.push_back(k.last);
@@ -184,7 +184,7 @@ private:
     // ---- epilogues ----------------------------------------------------------------------------------------------
     /// A kernel that does nothing but go on with one product's result, point by point, becomes that product's epilogue.
     constexpr void epilogues() {
-        list<char> is_output(out.storages.size(), 0);
+        flat_list<char> is_output(out.storages.size(), 0);
         for (const auto& o : out.outputs) is_output[o.storage] = 1;
         for (std::size_t i = 0; i < out.steps.size(); ++i) {
             if (out.steps[i].kind != step_kind::gemm) continue;
@@ -215,8 +215,8 @@ private:
         }
         // Steps that became epilogues vanish.
         auto gone = [](const step& s) { return s.kind == step_kind::kernel && s.parts.count == 0; };
-        list<int> moved;
-        list<step> kept;
+        flat_list<int> moved;
+        flat_list<step> kept;
         for (const auto& s : out.steps) {
             moved.push_back(static_cast<int>(kept.size()));
             if (!gone(s)) kept.push_back(s);
@@ -324,7 +324,7 @@ private:
             out.storages[c.from].alias = c.to;
             k.parts.count = -1;  // marks the copy as done
         }
-        list<step> kept;
+        flat_list<step> kept;
         for (int i = 0; i < out.top[1]; ++i) {
             const step& k = out.steps[out.top[0] + i];
             if (k.parts.count >= 0) kept.push_back(k);
@@ -357,7 +357,7 @@ private:
     }
     constexpr void reuse_in_part(int step_index, int q, int now, const matrix_product* product) {
         const part& p = out.parts[q];
-        list<int> written, read;
+        flat_list<int> written, read;
         part_storages(p, [&](int s, bool w) { (w ? written : read).push_back(s); });
         for (int to : written) {
             storage& t = out.storages[to];

@@ -196,8 +196,8 @@ template <template <class> class Array> struct program_arrays {
 };
 
 namespace detail {
-template <class T> using vector_of = list<T>;
-template <class T> using span_of = list_view<const T>;
+template <class T> using vector_of = flat_list<T>;
+template <class T> using span_of = flat_view<const T>;
 constexpr std::size_t at(int i) { return static_cast<std::size_t>(i); }
 }  // namespace detail
 
@@ -207,7 +207,7 @@ using program = program_arrays<detail::vector_of>;
 struct program_view : program_arrays<detail::span_of> {
     /// Sums f over the steps, those of loops as often as they run.
     template <class F>
-    constexpr std::int64_t count(range_of r, list_view<const std::int64_t> dim_values, F f) const {
+    constexpr std::int64_t count(range_of r, flat_view<const std::int64_t> dim_values, F f) const {
         std::int64_t sum = 0;
         for (const step& s : steps_of(r)) {
             sum += f(s);
@@ -221,18 +221,18 @@ struct program_view : program_arrays<detail::span_of> {
     constexpr std::string_view text_of(range_of r) const {
         return {characters.data() + r.first, static_cast<std::size_t>(r.count)};
     }
-    constexpr std::int64_t value_of(extent e, list_view<const std::int64_t> dim_values) const {
+    constexpr std::int64_t value_of(extent e, flat_view<const std::int64_t> dim_values) const {
         return e.is_static() ? e.code : polynomials[e.polynomial()].evaluate(dim_values);
     }
-    constexpr list_view<const step> steps_of(range_of r) const {
+    constexpr flat_view<const step> steps_of(range_of r) const {
         return steps.subspan(detail::at(r.first), detail::at(r.count));
     }
     constexpr range_of all_steps() const { return {top[0], top[1]}; }
-    constexpr list_view<const instruction> code_of(const body& b) const {
+    constexpr flat_view<const instruction> code_of(const body& b) const {
         return instructions.subspan(detail::at(b.instructions.first),
                                     detail::at(b.instructions.count));
     }
-    constexpr list_view<const slot> slots_of(const part& p) const {
+    constexpr flat_view<const slot> slots_of(const part& p) const {
         return slots.subspan(detail::at(p.slots.first), detail::at(p.slots.count));
     }
     /// The storage whose memory this one uses.
@@ -243,12 +243,12 @@ struct program_view : program_arrays<detail::span_of> {
 
     // ---- figures; dims in the order in which the model names them ----------------------------------------------
     /// Fused kernels that one call runs.
-    constexpr std::int64_t kernels(list_view<const std::int64_t> dim_values) const {
+    constexpr std::int64_t kernels(flat_view<const std::int64_t> dim_values) const {
         return count(all_steps(), dim_values,
                      [](const step& s) { return s.kind == step_kind::kernel ? 1 : 0; });
     }
     /// Products of matrices that one call runs; one of a batch is one.
-    constexpr std::int64_t gemm_count(list_view<const std::int64_t> dim_values) const {
+    constexpr std::int64_t gemm_count(flat_view<const std::int64_t> dim_values) const {
         return count(all_steps(), dim_values,
                      [](const step& s) { return s.kind == step_kind::gemm ? 1 : 0; });
     }
@@ -263,13 +263,13 @@ struct program_view : program_arrays<detail::span_of> {
         return sum;
     }
     /// 2 per multiply-add of products, one per other scalar operation.
-    constexpr std::int64_t flops(list_view<const std::int64_t> dim_values) const {
+    constexpr std::int64_t flops(flat_view<const std::int64_t> dim_values) const {
         return count(all_steps(), dim_values,
                      [&](const step& s) { return step_flops(s, dim_values); });
     }
     /// The same of one run of a step; 0 for a loop, whose body has steps of its own.
     constexpr std::int64_t step_flops(const step& s,
-                                      list_view<const std::int64_t> dim_values) const {
+                                      flat_view<const std::int64_t> dim_values) const {
         std::int64_t sum = 0;
         if (s.kind == step_kind::gemm) {
             const matrix_product& m = gemms[s.index];
@@ -282,7 +282,7 @@ struct program_view : program_arrays<detail::span_of> {
         return sum;
     }
     constexpr std::int64_t part_flops(const part& p,
-                                      list_view<const std::int64_t> dim_values) const {
+                                      flat_view<const std::int64_t> dim_values) const {
         const body& b = bodies[p.body];
         std::int64_t outer = 1, points = 1, sum = 0;
         for (int i = 0; i < b.outer; ++i) outer *= value_of(p.extents[i], dim_values);

@@ -26,8 +26,8 @@ constexpr expr marked(expr x, std::int64_t mark) {
 }
 /// Whether v is more than constants and extents: then it is not known before the forward values are.
 constexpr bool is_computed_from_something(const graph& g, int v) {
-    list<int> todo{v};
-    list<char> seen(g.nodes.size(), 0);
+    flat_list<int> todo{v};
+    flat_list<char> seen(g.nodes.size(), 0);
     while (!todo.empty()) {
         int u = todo.back();
         todo.pop_back();
@@ -45,14 +45,14 @@ constexpr bool is_computed_from_something(const graph& g, int v) {
 
 /// What lies between a marked value and what a recomputation begins with.
 struct recomputed_region {
-    list<int> nodes;   // in order
-    list<int> begins;  // values that the copy reads late
-    list<int> leaves;  // values that it reads as they are: parameters, constants, draws
+    flat_list<int> nodes;   // in order
+    flat_list<int> begins;  // values that the copy reads late
+    flat_list<int> leaves;  // values that it reads as they are: parameters, constants, draws
 };
 constexpr recomputed_region region_beneath(const graph& g, int v) {
     recomputed_region r;
-    list<char> seen(g.values.size(), 0), taken(g.nodes.size(), 0);
-    list<int> todo{v};
+    flat_list<char> seen(g.values.size(), 0), taken(g.nodes.size(), 0);
+    flat_list<int> todo{v};
     while (!todo.empty()) {
         int u = todo.back();
         todo.pop_back();
@@ -109,8 +109,8 @@ constexpr expr after(graph& g, expr x, expr never_true) {
 
 /// The copy of a region: for each of its values, which value of the copy it is, and the copied nodes in order.
 struct recomputed_copy {
-    list<int> nodes;
-    list<int> now;
+    flat_list<int> nodes;
+    flat_list<int> now;
     constexpr int of(int v) const { return now[static_cast<std::size_t>(v)]; }
 };
 constexpr recomputed_copy copy_region(graph& g, const recomputed_region& r, expr dy) {
@@ -121,8 +121,8 @@ constexpr recomputed_copy copy_region(graph& g, const recomputed_region& r, expr
     for (int v : r.begins) c.now[static_cast<std::size_t>(v)] = after(g, {&g, v}, never_true).id;
     for (int i : r.nodes) {
         const node n = g.nodes[static_cast<std::size_t>(i)];
-        list<int> operands;
-        list<type> results;
+        flat_list<int> operands;
+        flat_list<type> results;
         for (int u : g.operands(n)) operands.push_back(c.of(u));
         for (int k = 0; k < n.results.count; ++k) results.push_back(g.type_of(n.results.first + k));
         words a(g.attributes(n).begin(), g.attributes(n).end());
@@ -140,7 +140,7 @@ constexpr recomputed_copy copy_region(graph& g, const recomputed_region& r, expr
 /// marked values computed again, or as if they were none.
 struct propagation {
     int loop = -1;
-    list_view<const int> only{};
+    flat_view<const int> only{};
     bool recompute = true;
 };
 /// Part of the cotangent of value `to`.

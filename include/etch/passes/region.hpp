@@ -12,14 +12,14 @@ enum class role : std::uint8_t { number, memory, view, opaque, made, reduced };
 
 struct live_region {
     graph& g;
-    int region;        // loop, -1 outside of all
-    list<role> roles;  // by value
-    list<int> order;   // live nodes of the region
-    list<int> uses;
+    int region;             // loop, -1 outside of all
+    flat_list<role> roles;  // by value
+    flat_list<int> order;   // live nodes of the region
+    flat_list<int> uses;
 
     /// `around` is the region of the loop around this one: the views that are copies there are memory here.
-    constexpr live_region(graph& graph_in, int loop, list_view<const int> roots,
-                          list_view<const int> updates, const live_region* around = nullptr)
+    constexpr live_region(graph& graph_in, int loop, flat_view<const int> roots,
+                          flat_view<const int> updates, const live_region* around = nullptr)
         : g(graph_in),
           region(loop),
           roles(g.values.size(), role::memory),
@@ -106,10 +106,10 @@ struct live_region {
     }
 
     // ---- what lives ---------------------------------------------------------------------------------------------
-    constexpr void find_live(list_view<const int> roots, list_view<const int> updates) {
-        list<int> todo(roots.begin(), roots.end());
+    constexpr void find_live(flat_view<const int> roots, flat_view<const int> updates) {
+        flat_list<int> todo(roots.begin(), roots.end());
         todo.append(updates);
-        list<char> seen(g.nodes.size(), 0);
+        flat_list<char> seen(g.nodes.size(), 0);
         for (int v : todo) ++uses[at_index(v)];
         while (!todo.empty()) {
             int v = todo.back();
@@ -127,7 +127,7 @@ struct live_region {
             if (seen[i]) order.push_back(static_cast<int>(i));
     }
     /// Views that are results, or operands of what reads plain memory, become copies.
-    constexpr void mark_solid(list_view<const int> roots, list_view<const int> updates) {
+    constexpr void mark_solid(flat_view<const int> roots, flat_view<const int> updates) {
         for (int v : roots) make_solid(v);
         for (int v : updates) make_solid(v);
         for (int i : order) {

@@ -23,9 +23,9 @@ struct regrouping : grouping {
         int product;
         std::int64_t before;
     };
-    list<saved_group> groups_before;
-    list<saved_flag> flags_before;
-    list<saved_gain> gains_before;
+    flat_list<saved_group> groups_before;
+    flat_list<saved_flag> flags_before;
+    flat_list<saved_gain> gains_before;
     std::int64_t delta = 0;
     bool legal = true;
 
@@ -42,7 +42,7 @@ struct regrouping : grouping {
         stored[at_index(v)] = to;
         delta += to ? bytes(v) : -bytes(v);
     }
-    constexpr void touch(list_view<const int> values) {
+    constexpr void touch(flat_view<const int> values) {
         for (int v : values) {
             if (!is_product(v)) continue;
             bool known = false;
@@ -60,7 +60,7 @@ struct regrouping : grouping {
             stored[at_index(flags_before[i].value)] = flags_before[i].before;
     }
     /// Walks these groups anew, and those whose stored values change by that.
-    constexpr void settle(list<int> queue) {
+    constexpr void settle(flat_list<int> queue) {
         walked w;
         for (int rounds = 0; !queue.empty() && legal; ++rounds) {
             if (rounds == 64) {
@@ -72,7 +72,7 @@ struct regrouping : grouping {
             walk(k, w);
             legal = legal && w.legal;
             save(k);
-            const list<int> old = groups[at_index(k)].reads;
+            const flat_list<int> old = groups[at_index(k)].reads;
             touch(old);
             touch(w.reads);
             delta += w.cost - groups[at_index(k)].cost;
@@ -110,21 +110,21 @@ struct regrouping : grouping {
     static constexpr std::size_t most_readers = 6;
 
     constexpr bool drop(int v) {
-        list<int> users;
+        flat_list<int> users;
         each_reader(v, [&](int k) { users.push_back(k); });
         if (users.size() > most_readers) return false;
         begin();
         set_stored(v, false);
-        list<int> queue = users;
+        flat_list<int> queue = users;
         queue.push_back(group_of[at_index(v)]);
         settle(queue);
         return pays();
     }
-    constexpr bool keep(int v, list_view<const int> users) {
+    constexpr bool keep(int v, flat_view<const int> users) {
         begin();
         int home_group = group_of[at_index(v)];
         if (stored[at_index(v)] || users.size() > most_readers) return false;
-        list<int> queue;
+        flat_list<int> queue;
         for (int k : users) {
             if (groups[at_index(k)].stage < groups[at_index(home_group)].stage) continue;
             queue.push_back(k);
@@ -144,7 +144,7 @@ struct regrouping : grouping {
         if (groups[at_index(k)].stage >= stage) return;
         save(k);
         groups[at_index(k)].stage = stage;
-        list<int> late{k};
+        flat_list<int> late{k};
         while (!late.empty()) {
             int m = late.back();
             late.pop_back();

@@ -194,7 +194,7 @@ inline constexpr rule all_rules[]{
 };
 }  // namespace rules
 // clang-format on
-inline constexpr list_view<const rule> rule_table = rules::all_rules;
+inline constexpr flat_view<const rule> rule_table = rules::all_rules;
 
 namespace rules {
 struct index {

@@ -12,7 +12,7 @@ namespace etch::detail {
 struct unit {
     int stage, key;
     int cluster = -1, node = -1;
-    list<step> steps;
+    flat_list<step> steps;
 };
 
 class scheduler {
@@ -21,15 +21,15 @@ public:
 
     /// Appends the program's steps; inputs, outputs, states and names are filled in by plan.hpp.
     constexpr void run() {
-        list<int> roots, updates;
+        flat_list<int> roots, updates;
         for (const auto& o : g.outputs) roots.push_back(o.value);
         for (const auto& p : g.parameters)
             if (p.update >= 0) updates.push_back(p.update);
         region_storages r(g, out, nullptr, -1, roots, updates);
         for (int v : roots) r.f.stored[r.f.base(v)] = 1;
         for (int v : updates) r.f.stored[r.f.base(v)] = 1;
-        list<unit> units = lower(r);
-        list<step> before, top, final, copies;
+        flat_list<unit> units = lower(r);
+        flat_list<step> before, top, final, copies;
         for (const auto& o : g.outputs) {
             int s = plain(r, o.value, before);
             if (out.storages[s].where != place::arena) {
@@ -82,7 +82,7 @@ private:
     static constexpr step kernel_step(int part) { return {step_kind::kernel, {part, 1}, -1}; }
 
     /// A storage that holds v row by row; views that no kernel wrote get a kernel here.
-    constexpr int plain(region_storages& r, int v, list<step>& steps) {
+    constexpr int plain(region_storages& r, int v, flat_list<step>& steps) {
         op_id op = g.node_of(v).op;
         double number = 0;
         bool scalar_constant =
@@ -97,8 +97,8 @@ private:
         return s;
     }
 
-    constexpr list<unit> lower(region_storages& r) {
-        list<unit> units;
+    constexpr flat_list<unit> lower(region_storages& r) {
+        flat_list<unit> units;
         for (std::size_t c = 0; c < r.f.clusters.size(); ++c) {
             const cluster& k = r.f.clusters[c];
             if (k.merged >= 0) continue;
@@ -125,7 +125,7 @@ private:
     }
 
     constexpr void lower_cluster(region_storages& r, unit& u) {
-        list<int> members = r.f.clusters[u.cluster].members;
+        flat_list<int> members = r.f.clusters[u.cluster].members;
         std::sort(members.begin(), members.end());
         const cluster& c = r.f.clusters[u.cluster];
         body_builder b(r, u.cluster, c.stage, c.space, c.reduced);
@@ -260,11 +260,11 @@ private:
 
     constexpr void lower_scan(region_storages& r, unit& u, const node& n) {
         const words attributes(g.attributes(n).begin(), g.attributes(n).end());
-        const list<int> operands(g.operands(n).begin(), g.operands(n).end());
+        const flat_list<int> operands(g.operands(n).begin(), g.operands(n).end());
         loop_view l{attributes};
-        list<int> roots;
+        flat_list<int> roots;
         for (int c = 0; c < l.carries(); ++c) roots.push_back(l.next(c));
-        list<int> wanted;  // stacks that something reads
+        flat_list<int> wanted;  // stacks that something reads
         for (int s = 0; s < l.stacks(); ++s) {
             int v = n.results.first + l.carries() + s;
             if (r.f.uses[v] == 0 && !r.f.stored[v]) continue;
@@ -281,11 +281,11 @@ private:
             int s = r.new_storage(g.type_of(v), place::slice, whole, r.line_index(v));
             return s;
         };
-        list<int> sequences;
+        flat_list<int> sequences;
         for (int s = 0; s < l.sequences(); ++s) sequences.push_back(plain(r, operands[s], u.steps));
-        list<int> stacks;
+        flat_list<int> stacks;
         for (int s : wanted) stacks.push_back(r.storage_for(n.results.first + l.carries() + s));
-        list<int> carried;
+        flat_list<int> carried;
         for (int c = 0; c < l.carries(); ++c) {
             carried.push_back(r.storage_for(n.results.first + c));
             body.storage_of[l.carry(c)] = carried.back();
@@ -295,17 +295,17 @@ private:
         k.slices.first = static_cast<int>(out.storages.size());
         for (int s = 0; s < l.sequences(); ++s)
             body.storage_of[l.slice(s)] = slice_of(sequences[s], l.slice(s));
-        list<int> targets;
+        flat_list<int> targets;
         for (std::size_t i = 0; i < wanted.size(); ++i)
             targets.push_back(slice_of(stacks[i], l.stacked(wanted[i])));
         k.slices.count = static_cast<int>(out.storages.size()) - k.slices.first;
-        list<step> steps, tail;
-        list<unit> units = lower(body);
+        flat_list<step> steps, tail;
+        flat_list<unit> units = lower(body);
         for (const auto& w : units)
             for (const auto& s : w.steps) steps.push_back(s);
         for (std::size_t i = 0; i < wanted.size(); ++i)
             tail.push_back(copy_step(plain(body, l.stacked(wanted[i]), steps), targets[i]));
-        list<int> next;
+        flat_list<int> next;
         for (int c = 0; c < l.carries(); ++c) {
             int s = plain(body, l.next(c), steps);
             for (int other : carried)

@@ -65,9 +65,9 @@ public:
 private:
     graph& g;
     simplify_options options;
-    list<int> done;     // by value: its simplest form, -1 where not known yet
-    list<int> follows;  // by value: what a rule made of it
-    list<int> todo, operands;
+    flat_list<int> done;     // by value: its simplest form, -1 where not known yet
+    flat_list<int> follows;  // by value: what a rule made of it
+    flat_list<int> todo, operands;
 
     static constexpr std::size_t at(int i) { return static_cast<std::size_t>(i); }
     constexpr void grow() {
@@ -80,7 +80,7 @@ private:
         for (int u : g.operands(n)) operands.push_back(done[u]);
         words a(g.attributes(n).begin(), g.attributes(n).end());
         type t = g.type_of(n.results.first);
-        return g.append(n.op, operands, a, list_view<const type>(&t, 1));
+        return g.append(n.op, operands, a, flat_view<const type>(&t, 1));
     }
     constexpr int rewrite(int v, op_id op) {
         bool number = false;

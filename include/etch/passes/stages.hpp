@@ -38,13 +38,13 @@ constexpr bool is_at_end(const instruction& i) {
 }
 
 /// Reductions to a scalar in a body: each has two words in a task's partial results.
-constexpr int scalar_reductions(list_view<const instruction> code_lines) {
+constexpr int scalar_reductions(flat_view<const instruction> code_lines) {
     int n = 0;
     for (const auto& i : code_lines) n += i.what == code::reduce && i.at == level::uniform ? 1 : 0;
     return n;
 }
 /// Which of them instruction `at` is.
-constexpr int scalar_reduction_number(list_view<const instruction> code_lines, int at) {
+constexpr int scalar_reduction_number(flat_view<const instruction> code_lines, int at) {
     return scalar_reductions(code_lines.first(static_cast<std::size_t>(at)));
 }
 

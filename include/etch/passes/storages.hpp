@@ -12,11 +12,11 @@ struct region_storages {
     program& out;
     fusion f;
     region_storages* parent;
-    list<int> storage_of;  // by value
-    list<int> line_of;     // by value: the instruction that makes it in its cluster's body
+    flat_list<int> storage_of;  // by value
+    flat_list<int> line_of;     // by value: the instruction that makes it in its cluster's body
 
     constexpr region_storages(graph& graph_in, program& program_out, region_storages* around,
-                              int loop, list_view<const int> roots, list_view<const int> updates)
+                              int loop, flat_view<const int> roots, flat_view<const int> updates)
         : g(graph_in),
           out(program_out),
           f(graph_in, loop, roots, updates, around ? &around->f : nullptr),

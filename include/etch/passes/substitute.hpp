@@ -15,7 +15,7 @@ constexpr expr_list poisons(graph& g, std::size_t n) { return expr_list(n, poiso
 struct replacement {
     expr old, fresh;
 };
-constexpr expr_list substitute(const expr_list& ys, list_view<const replacement> pairs,
+constexpr expr_list substitute(const expr_list& ys, flat_view<const replacement> pairs,
                                std::source_location where = std::source_location::current()) {
     if (ys.empty()) return {};
     graph& g = detail::graph_of("substitute", ys);
@@ -25,7 +25,7 @@ constexpr expr_list substitute(const expr_list& ys, list_view<const replacement>
         if (!y.valid()) return detail::poisons(g, ys.size());
         top = y.id > top ? y.id : top;
     }
-    list<int> now(static_cast<std::size_t>(top + 1), 0);
+    flat_list<int> now(static_cast<std::size_t>(top + 1), 0);
     for (int v = 0; v <= top; ++v) now[static_cast<std::size_t>(v)] = v;
     for (const auto& [old, fresh] : pairs) {
         if (!old.valid() || !fresh.valid()) return detail::poisons(g, ys.size());
@@ -55,12 +55,12 @@ constexpr expr_list substitute(const expr_list& ys, list_view<const replacement>
         }
         for (int r = 0; r < n.results.count; ++r) replaced = replaced || moved(n.results.first + r);
         if (!changed || replaced) continue;
-        list<int> operands;
+        flat_list<int> operands;
         for (int u : g.operands(n)) operands.push_back(now[static_cast<std::size_t>(u)]);
         if (n.op ==
             op_of<scan_row>()) {  // what the body reads from outside may be other values now
             loop_view l{attributes};
-            list<int> body;
+            flat_list<int> body;
             for (int k = 0; k < l.carries(); ++k) body.push_back(l.next(k));
             for (int k = 0; k < l.stacks(); ++k) body.push_back(l.stacked(k));
             auto captured = detail::captured_values(g, l.loop(), body);
@@ -68,7 +68,7 @@ constexpr expr_list substitute(const expr_list& ys, list_view<const replacement>
             operands.append(captured);
             attributes[6] = std::ssize(captured);
         }
-        list<type> results;
+        flat_list<type> results;
         for (int r = 0; r < n.results.count; ++r) results.push_back(g.type_of(n.results.first + r));
         int fresh = g.append(n.op, operands, attributes, results, n.loop);
         for (int r = 0; r < n.results.count; ++r)
@@ -79,16 +79,16 @@ constexpr expr_list substitute(const expr_list& ys, list_view<const replacement>
     for (expr y : ys) result.push_back({&g, now[static_cast<std::size_t>(y.id)]});
     return result;
 }
-constexpr expr substitute(const operand& y, list_view<const replacement> pairs) {
+constexpr expr substitute(const operand& y, flat_view<const replacement> pairs) {
     expr_list ys{detail::tensor(y, "substitute", pairs.empty() ? nullptr : pairs[0].old.g)};
     return substitute(ys, pairs, y.where)[0];
 }
 constexpr expr substitute(const operand& y, std::initializer_list<replacement> pairs) {
-    return substitute(y, list_view<const replacement>(pairs.begin(), pairs.size()));
+    return substitute(y, flat_view<const replacement>(pairs.begin(), pairs.size()));
 }
 constexpr expr_list substitute(const expr_list& ys, std::initializer_list<replacement> pairs,
                                std::source_location where = std::source_location::current()) {
-    return substitute(ys, list_view<const replacement>(pairs.begin(), pairs.size()), where);
+    return substitute(ys, flat_view<const replacement>(pairs.begin(), pairs.size()), where);
 }
 
 }  // namespace etch

@@ -13,14 +13,14 @@ inline constexpr int cheap =
 inline constexpr int most_passes = 16;  // over a row: as many as instruction::passes has bits
 
 struct sweep : clustering {
-    list<char> final;  // only updates use them
-    list<int> stage_of, inline_cost, ready;
-    list<int> pass_of;  // reductions of the own stage that must have been made before
+    flat_list<char> final;  // only updates use them
+    flat_list<int> stage_of, inline_cost, ready;
+    flat_list<int> pass_of;  // reductions of the own stage that must have been made before
 
     bool apart;  // each value stays alone
 
-    constexpr sweep(graph& graph_in, int loop, list_view<const int> roots,
-                    list_view<const int> updates, const live_region* around = nullptr,
+    constexpr sweep(graph& graph_in, int loop, flat_view<const int> roots,
+                    flat_view<const int> updates, const live_region* around = nullptr,
                     bool alone = false)
         : clustering(graph_in, loop, roots, updates, around),
           final(g.values.size(), 0),
@@ -34,8 +34,8 @@ struct sweep : clustering {
         for (int n : order) place_node(n);
     }
 
-    constexpr void mark_final(list_view<const int> roots, list_view<const int> updates) {
-        list<char> elsewhere(g.values.size(), 0);
+    constexpr void mark_final(flat_view<const int> roots, flat_view<const int> updates) {
+        flat_list<char> elsewhere(g.values.size(), 0);
         for (int v : roots) elsewhere[at_index(v)] = 1;
         for (int v : updates)
             if (roles[at_index(v)] == role::made && kind(v) == op_class::elementwise)
@@ -84,7 +84,7 @@ struct sweep : clustering {
             return;
         }
         if (!computed(v)) return;
-        list<source> operands;
+        flat_list<source> operands;
         operands.reserve(at_index(n.operands.count));
         for (int o = 0; o < n.operands.count; ++o) operands.push_back(operand_source(n, o));
         int stage = 1, cost = row_of(n).cost, is_ready = 1;
@@ -115,7 +115,7 @@ struct sweep : clustering {
         }
         pass_of[at_index(v)] = pass_in(n, operands, stage_of[at_index(v)]);
     }
-    constexpr int pass_in(const node& n, list_view<const source> operands, int stage) const {
+    constexpr int pass_in(const node& n, flat_view<const source> operands, int stage) const {
         int pass = 0;
         for (const auto& o : operands)
             if (computed(o.value) && stage_of[at_index(o.value)] == stage)
@@ -123,7 +123,7 @@ struct sweep : clustering {
         return pass + (row_of(n).kind == op_class::reduction ? 1 : 0);
     }
     /// Whether some operand of the same stage can be neither a neighbour nor computed again.
-    constexpr bool blocked(list_view<const source> operands, int stage, const type& space) const {
+    constexpr bool blocked(flat_view<const source> operands, int stage, const type& space) const {
         for (const auto& o : operands)
             if (computed(o.value) && stage_of[at_index(o.value)] == stage &&
                 !can_inline(o.value, stage, space))
@@ -153,7 +153,7 @@ struct sweep : clustering {
         }
         enter(id, v, map);
     }
-    constexpr bool try_join(const node& n, int v, list_view<const source> operands, int stage,
+    constexpr bool try_join(const node& n, int v, flat_view<const source> operands, int stage,
                             const type& space) {
         int best = -1;
         for (const auto& o : operands) {

@@ -22,8 +22,8 @@ public:
         return e.is_static() ? polynomial::of_number(e.code) : p.polynomials[e.polynomial()];
     }
     /// The storages of a step, once for each direction. A loop has none: its body has steps of its own.
-    constexpr list<touched_storage> storages_of(const step& s) const {
-        list<touched_storage> all;
+    constexpr flat_list<touched_storage> storages_of(const step& s) const {
+        flat_list<touched_storage> all;
         for (int i = 0; i < s.parts.count; ++i) add_part(p.parts[s.parts.first + i], all);
         if (s.kind == step_kind::gemm) {
             const matrix_product& m = p.gemms[s.index];
@@ -52,7 +52,7 @@ public:
     }
     /// Bytes that one run of a step reads and writes.
     constexpr std::int64_t bytes_moved(const step& s,
-                                       list_view<const std::int64_t> dim_values) const {
+                                       flat_view<const std::int64_t> dim_values) const {
         std::int64_t sum = 0;
         for (const auto& t : storages_of(s))
             sum += t.elements.evaluate(dim_values) * row_of(p.storages[t.storage].element).bytes;
@@ -62,7 +62,7 @@ public:
 private:
     program_view p;
 
-    static constexpr void add(list<touched_storage>& all, int s, bool written,
+    static constexpr void add(flat_list<touched_storage>& all, int s, bool written,
                               const polynomial& elements, bool beside = false) {
         for (auto& t : all)
             if (t.storage == s && t.written == written) {
@@ -75,8 +75,8 @@ private:
             }
         all.push_back({s, written, elements});
     }
-    constexpr void add_part(const part& q, list<touched_storage>& all) const {
-        list<touched_storage> own;
+    constexpr void add_part(const part& q, flat_list<touched_storage>& all) const {
+        flat_list<touched_storage> own;
         const body& b = p.bodies[q.body];
         for (const auto& i : p.code_of(b)) {
             if (i.slot < 0) continue;

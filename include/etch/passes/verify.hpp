@@ -136,13 +136,13 @@ private:
     }
 
     // ---- attributes ---------------------------------------------------------------------------------------------
-    static constexpr bool sorted_axes(list_view<const std::int64_t> a, int rank) {
+    static constexpr bool sorted_axes(flat_view<const std::int64_t> a, int rank) {
         for (std::size_t k = 0; k < a.size(); ++k)
             if (a[k] < 0 || a[k] >= rank || (k > 0 && a[k] <= a[k - 1])) return false;
         return !a.empty();
     }
     /// {dtype, rank, extents...} and `more` words.
-    constexpr bool type_and(list_view<const std::int64_t> a, std::size_t more) const {
+    constexpr bool type_and(flat_view<const std::int64_t> a, std::size_t more) const {
         if (a.size() < 2 || a[0] < 0 || a[0] >= std::ssize(dtype_table) || a[1] < 0 ||
             a[1] > max_rank)
             return false;
@@ -234,7 +234,7 @@ private:
     }
     /// start, step and length: of a slice inside of an axis, of a pad around one. Symbolic bounds are a call's to
     /// check.
-    constexpr bool steps_inside(list_view<const std::int64_t> s, extent axis, bool pads) const {
+    constexpr bool steps_inside(flat_view<const std::int64_t> s, extent axis, bool pads) const {
         for (extent e : {extent{s[0]}, extent{s[2]}})
             if (!is_extent(e)) return false;
         if (s[1] == 0) return false;
@@ -257,7 +257,7 @@ private:
             n.results.count != l.carries() + l.stacks())
             return refuse(i, "its counts do not add up");
         if (n.loop == l.loop()) return refuse(i, "it is in its own body");
-        list<int> body;
+        flat_list<int> body;
         for (int k = 0; k < std::ssize(a) - loop_view::header; ++k) {
             int v = l.at(k);
             if (v < 0 || v >= n.results.first)

@@ -33,7 +33,7 @@ constexpr void body_builder::choose_passes(body& b) {
 }
 
 constexpr void body_builder::order_axes(body& b, part& p) {
-    list<int> outer, inner;
+    flat_list<int> outer, inner;
     for (int a = 0; a < space_.rank; ++a) {
         if (space_[a].code == 1) continue;
         (rows >> a & 1 ? inner : outer).push_back(a);
@@ -56,9 +56,9 @@ constexpr void body_builder::order_axes(body& b, part& p) {
         if (!outer.empty() && across > along) b.kind = body_kind::columns;
     }
     // Neighbouring axes over which every buffer is walked evenly are one axis.
-    list<extent> sizes(max_rank, extent{});
+    flat_list<extent> sizes(max_rank, extent{});
     for (int a = 0; a < space_.rank; ++a) sizes[a] = space_[a];
-    auto join = [&](list<int>& group) {
+    auto join = [&](flat_list<int>& group) {
         for (std::size_t k = group.size(); k-- > 1;) {
             int a = group[k - 1], c = group[k];
             bool even = true;
@@ -73,7 +73,7 @@ constexpr void body_builder::order_axes(body& b, part& p) {
     join(inner);
     b.outer = static_cast<int>(outer.size());
     b.inner = static_cast<int>(inner.size());
-    list<int> all(outer);
+    flat_list<int> all(outer);
     all.append(inner);
     for (std::size_t k = 0; k < all.size(); ++k) p.extents[k] = sizes[all[k]];
     for (auto& s : slots) {

@@ -45,8 +45,7 @@ public:
     template <class T> T item(std::string_view name) const { return get(name).template item<T>(); }
     /// The one element of the one output.
     template <class T> T item() const {
-        if (tensors_.size() != 1)
-            throw mistake("call: item() of several outputs: say item(name)");
+        if (tensors_.size() != 1) throw mistake("call: item() of several outputs: say item(name)");
         return tensors_[0].item<T>();
     }
 

@@ -120,7 +120,7 @@ constexpr expr even_of_negative(graph& g, int v) {
     int u = operand_of(g, v), x = -1;
     if (!is<negative_row>(g, u, x) && !is<abs_row>(g, u, x)) return refuse(g);
     op_id op = g.node_of(v).op;
-    return detail::append(g, op, list_view<const int>(&x, 1), {});
+    return detail::append(g, op, flat_view<const int>(&x, 1), {});
 }
 // |a| * |b| -> |a * b|, |a| / |b| -> |a / b|, for floats: integers wrap
 constexpr expr join_magnitudes(graph& g, int v) {

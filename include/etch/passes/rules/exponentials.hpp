@@ -125,7 +125,7 @@ constexpr expr log_of_picked_softmax(graph& g, int v) {
     if (u == top || !is<divide_row>(g, u) || !is<exp_row>(g, operand_of(g, u)) ||
         !is_sum_of_exp(g, operand_of(g, u, 1), s, x))
         return refuse(g);
-    list<int> chain;
+    flat_list<int> chain;
     for (int w = top; w != u; w = operand_of(g, w)) chain.push_back(w);
     expr y = make<log_row>(g, u);
     while (!chain.empty()) {

@@ -72,7 +72,7 @@ constexpr detail::words attributes_of(const graph& g, int v) {
 constexpr type type_at(const graph& g, int v) { return g.type_of(v); }
 constexpr expr at(graph& g, int v) { return {&g, v}; }
 template <class Row> constexpr expr make(graph& g, int x) {
-    return apply<Row>(g, list_view<const int>(&x, 1));
+    return apply<Row>(g, flat_view<const int>(&x, 1));
 }
 template <class Row> constexpr expr make(expr x) { return make<Row>(*x.g, x.id); }
 template <class Row> constexpr expr make(graph& g, int a, int b) {
@@ -91,19 +91,19 @@ constexpr expr filled(graph& g, int v, double number) {
 }
 /// The views between `top` and `bottom`, which lies below them, put on `fresh`.
 constexpr expr with_views(graph& g, int top, int bottom, int fresh) {
-    list<int> chain;
+    flat_list<int> chain;
     for (int v = top; v != bottom; v = operand_of(g, v)) chain.push_back(v);
     expr x = at(g, fresh);
     while (!chain.empty()) {
         auto a = attributes_of(g, chain.back());
         op_id op = g.node_of(chain.back()).op;
-        x = detail::append(g, op, list_view<const int>(&x.id, 1), a);
+        x = detail::append(g, op, flat_view<const int>(&x.id, 1), a);
         chain.pop_back();
     }
     return x;
 }
 /// t without the axes of a sorted list.
-constexpr type without(const type& t, list_view<const std::int64_t> gone) {
+constexpr type without(const type& t, flat_view<const std::int64_t> gone) {
     type r{t.element, 0, {}};
     std::size_t next = 0;
     for (int axis = 0; axis < t.rank; ++axis)
@@ -114,8 +114,8 @@ constexpr type without(const type& t, list_view<const std::int64_t> gone) {
     return r;
 }
 /// The numbers that the axes of `list` have once those of `gone` are taken out; both sorted, without common ones.
-constexpr detail::words renumbered(list_view<const std::int64_t> list,
-                                   list_view<const std::int64_t> gone) {
+constexpr detail::words renumbered(flat_view<const std::int64_t> list,
+                                   flat_view<const std::int64_t> gone) {
     detail::words r;
     for (auto axis : list) {
         auto before = std::int64_t{0};

@@ -95,7 +95,7 @@ constexpr expr view_of_broadcast(graph& g, int v) {
         for (auto axis : a)
             if (g.type_of(x)[static_cast<int>(axis)].code != 1) return refuse(g);
     op_id op = g.node_of(v).op;
-    return detail::broadcast(detail::append(g, op, list_view<const int>(&x, 1), a), type_at(g, v));
+    return detail::broadcast(detail::append(g, op, flat_view<const int>(&x, 1), a), type_at(g, v));
 }
 
 // ---- reshape ------------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ constexpr expr reshape_of_elementwise(graph& g, int v) {
 // ---- reductions ---------------------------------------------------------------------------------------------------
 
 constexpr expr reduced(graph& g, op_id op, int x, const detail::words& a) {
-    return a.empty() ? at(g, x) : detail::append(g, op, list_view<const int>(&x, 1), a);
+    return a.empty() ? at(g, x) : detail::append(g, op, flat_view<const int>(&x, 1), a);
 }
 /// The axes of a reduction, in two: those for which `first` holds and the others.
 struct split_axes {

@@ -116,7 +116,7 @@ constexpr expr pad_of_nothing(graph& g, int v) {
 constexpr expr concatenate_twice(graph& g, int v) {
     const node n = g.node_of(v);
     auto axis = attributes_of(g, v);
-    list<int> all;
+    flat_list<int> all;
     bool any = false;
     for (int k = 0; k < n.operands.count; ++k) {
         int u = operand_of(g, v, k);

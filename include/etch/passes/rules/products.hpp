@@ -24,8 +24,8 @@ constexpr bool turns_product(const graph& g, const node& n) {
            is<dot_row>(g, g.operands(n)[0]);
 }
 /// How often each value is read, by nodes, by loops' bodies and from outside.
-constexpr list<int> count_uses(const graph& g) {
-    list<int> uses(g.values.size(), 0);
+constexpr flat_list<int> count_uses(const graph& g) {
+    flat_list<int> uses(g.values.size(), 0);
     auto use = [&](int v) {
         if (v >= 0) ++uses[static_cast<std::size_t>(v)];
     };

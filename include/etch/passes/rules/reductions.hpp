@@ -78,7 +78,7 @@ constexpr expr reduce_of_transpose(graph& g, int v) {
     for (auto a : order)
         if (!gone[a]) kept.push_back(a);
     op_id op = g.node_of(v).op;
-    expr y = detail::append(g, op, list_view<const int>(&x, 1), reduced_axes);
+    expr y = detail::append(g, op, flat_view<const int>(&x, 1), reduced_axes);
     kept = renumbered(kept, reduced_axes);
     for (std::size_t i = 0; i < kept.size(); ++i)
         if (kept[i] != static_cast<std::int64_t>(i)) return make<transpose_row>(g, y.id, kept);

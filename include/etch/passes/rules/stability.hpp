@@ -142,7 +142,7 @@ constexpr expr over_shifted_total(graph& g, int w, int x) {
     if (view || is<negative_row>(g, w)) {
         expr y = over_shifted_total(g, operand_of(g, w), x);
         auto a = attributes_of(g, w);
-        return y.valid() ? detail::append(g, n.op, list_view<const int>(&y.id, 1), a) : y;
+        return y.valid() ? detail::append(g, n.op, flat_view<const int>(&y.id, 1), a) : y;
     }
     if (!is<multiply_row>(g, w)) return refuse(g);
     for (int k = 0; k < 2; ++k) {

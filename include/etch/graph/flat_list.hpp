@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Growing arrays and views of arrays, as std::vector and std::span. The passes run inside the C++ compiler, which pays for
-// each function that a call passes through: appending to a std::vector costs g++ 12 20 us there, to a list 4 us, and each
+// each function that a call passes through: appending to a std::vector costs g++ 12 20 us there, to a flat_list 4 us, and each
 // vector or span of a new type another 20 ms.
 #pragma once
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace etch {
 
-template <class T> class list;
+template <class T> class flat_list;
 
 /// n elements, as std::array.
 template <class T, std::size_t n> struct fixed_list {
@@ -31,26 +31,26 @@ template <class T, std::size_t n> struct fixed_list {
 };
 
 /// Contiguous elements that something else owns. It is made from whatever has data() and size().
-template <class T> class list_view {
+template <class T> class flat_view {
 public:
     using value_type = std::remove_const_t<T>;
-    T* elements = nullptr;  // public, as those of a list are
+    T* elements = nullptr;  // public, as those of a flat_list are
     std::size_t count = 0;
 
-    constexpr list_view() = default;
-    constexpr list_view(T* first, std::size_t n) : elements(first), count(n) {}
-    constexpr list_view(T* first, T* last)
+    constexpr flat_view() = default;
+    constexpr flat_view(T* first, std::size_t n) : elements(first), count(n) {}
+    constexpr flat_view(T* first, T* last)
         : elements(first), count(static_cast<std::size_t>(last - first)) {}
-    template <std::size_t n> constexpr list_view(T (&all)[n]) : elements(all), count(n) {}
-    constexpr list_view(list<value_type>& all) : elements(all.elements), count(all.count) {}
-    constexpr list_view(const list<value_type>& all) requires(std::is_const_v<T>)
+    template <std::size_t n> constexpr flat_view(T (&all)[n]) : elements(all), count(n) {}
+    constexpr flat_view(flat_list<value_type>& all) : elements(all.elements), count(all.count) {}
+    constexpr flat_view(const flat_list<value_type>& all) requires(std::is_const_v<T>)
         : elements(all.elements), count(all.count) {}
     template <class All>
-    requires(!std::is_same_v<All, list_view> &&
+    requires(!std::is_same_v<All, flat_view> &&
              requires(T * &to, const All& all) {
                  to = all.data();
                  all.size();
-             }) constexpr list_view(const All& all)
+             }) constexpr flat_view(const All& all)
         : elements(all.data()), count(all.size()) {}
 
     constexpr T* data() const { return elements; }
@@ -61,44 +61,46 @@ public:
     constexpr T& operator[](std::ptrdiff_t i) const { return elements[i]; }
     constexpr T& front() const { return elements[0]; }
     constexpr T& back() const { return elements[count - 1]; }
-    constexpr list_view first(std::size_t n) const { return {elements, n}; }
-    constexpr list_view subspan(std::size_t from) const { return {elements + from, count - from}; }
-    constexpr list_view subspan(std::size_t from, std::size_t n) const {
+    constexpr flat_view first(std::size_t n) const { return {elements, n}; }
+    constexpr flat_view subspan(std::size_t from) const { return {elements + from, count - from}; }
+    constexpr flat_view subspan(std::size_t from, std::size_t n) const {
         return {elements + from, n};
     }
 };
 
 /// A growing array of its own elements.
-template <class T> class list {
+template <class T> class flat_list {
 public:
     using value_type = T;
     T* elements = nullptr;  // data() and size(), where even that call is too much
     std::size_t count = 0;
 
-    constexpr list() = default;
-    constexpr explicit list(std::size_t n) { resize(n); }
-    constexpr list(std::size_t n, const T& x) { resize(n, x); }
-    constexpr list(std::initializer_list<T> all) { append(all); }
-    template <class U> constexpr list(const U* first, const U* last) {
-        append(list_view<const U>(first, last));
+    constexpr flat_list() = default;
+    constexpr explicit flat_list(std::size_t n) { resize(n); }
+    constexpr flat_list(std::size_t n, const T& x) { resize(n, x); }
+    constexpr flat_list(std::initializer_list<T> all) { append(all); }
+    template <class U> constexpr flat_list(const U* first, const U* last) {
+        append(flat_view<const U>(first, last));
     }
-    template <class U> constexpr explicit list(list_view<U> all) { append(all); }
-    template <class Allocator> constexpr list(const std::vector<T, Allocator>& all) { append(all); }
-    constexpr list(const list& other) { append(other); }
-    constexpr list(list&& other) noexcept
+    template <class U> constexpr explicit flat_list(flat_view<U> all) { append(all); }
+    template <class Allocator> constexpr flat_list(const std::vector<T, Allocator>& all) {
+        append(all);
+    }
+    constexpr flat_list(const flat_list& other) { append(other); }
+    constexpr flat_list(flat_list&& other) noexcept
         : elements(other.elements), count(other.count), room(other.room) {
         other.elements = nullptr;
         other.count = other.room = 0;
     }
-    constexpr list& operator=(const list& other) {
+    constexpr flat_list& operator=(const flat_list& other) {
         if (this != &other) assign(other);
         return *this;
     }
-    constexpr list& operator=(list&& other) noexcept {
+    constexpr flat_list& operator=(flat_list&& other) noexcept {
         swap(other);
         return *this;
     }
-    constexpr ~list() {
+    constexpr ~flat_list() {
         destroy(elements, elements + count);
         release(elements, room);
     }
@@ -191,13 +193,13 @@ public:
         if constexpr (!plain) destroy(elements, elements + count);
         count = 0;
     }
-    constexpr void swap(list& other) {
+    constexpr void swap(flat_list& other) {
         T* swapped = other.elements;
         std::size_t other_count = other.count, other_room = other.room;
         other.elements = elements, other.count = count, other.room = room;
         elements = swapped, count = other_count, room = other_room;
     }
-    friend constexpr bool operator==(const list& a, const list& b) {
+    friend constexpr bool operator==(const flat_list& a, const flat_list& b) {
         if (a.count != b.count) return false;
         for (std::size_t i = 0; i < a.count; ++i)
             if (!(a.elements[i] == b.elements[i])) return false;
@@ -242,7 +244,7 @@ private:
     constexpr void make_room(std::size_t more) {
         if (count + more > room) move_to(count + more > 2 * room ? count + more : 2 * room);
     }
-    constexpr void append_when_full(T x) {  // x may be an element of this list
+    constexpr void append_when_full(T x) {  // x may be an element of this flat_list
         move_to(room == 0 ? 4 : 2 * room);
         push_back(static_cast<T&&>(x));
     }
