@@ -144,3 +144,29 @@ TEST_CASE("two functions share what they train") {
     CHECK(std::get<0>(as_before(b.x, b.label)) == before);
     etch::threads(1);
 }
+
+TEST_CASE("a scatter gives the same bits with any number of threads") {
+    constexpr auto embedding = [](etch::graph& g) {
+        auto N = g.dim("N");
+        auto token = g.input<int>("token", {N});
+        auto dy = g.input<float>("dy", {N, 600});
+        auto table = g.param<float>("table", {7, 600}, etch::nn::zeros{});
+        g.output("slope", grad(sum(etch::take(table, token, 0) * dy), table));
+    };
+    constexpr int count = 500;
+    floats dy, wanted(7 * 600, 0.0f);
+    std::vector<int> token;
+    for (int i = 0; i < count; ++i) token.push_back(i * i % 7);
+    for (int i = 0; i < count * 600; ++i) dy.push_back(1.0f / static_cast<float>(i % 977 + 1));
+    for (int i = 0; i < count; ++i)  // in this order, for each place
+        for (int j = 0; j < 600; ++j)
+            wanted[static_cast<std::size_t>(token[static_cast<std::size_t>(i)] * 600 + j)] +=
+                dy[static_cast<std::size_t>(i * 600 + j)];
+    for (int threads : {1, 2, 3, 7}) {
+        etch::threads(threads);
+        etch::function<embedding> f;
+        etch::tensor slope = f(token, dy);
+        CHECK(slope.to_vector<float>() == wanted);
+    }
+    etch::threads(1);
+}

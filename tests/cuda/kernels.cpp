@@ -159,7 +159,7 @@ TEST_CASE("faults in the text do not go unseen") {
         {"a bound that is off by one", points, "u < n0 * n1", "u < n0 * n1 - 1"},
         {"a wrong stride", points, "* t", "* 1 * (1 + t"},
         {"a lost mask", short_rows, "live && j < length", "true"},
-        {"a swapped operand", points, "const float v2 = v0 - v1", "const float v2 = v1 - v0"},
+        {"a swapped operand", points, "const float v6 = v0 - v5", "const float v6 = v5 - v0"},
     };
     for (const fault& f : faults) {
         CAPTURE(f.name);

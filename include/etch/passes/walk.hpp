@@ -53,7 +53,13 @@ constexpr void body_builder::order_axes(body& b, part& p) {
             along += side_by_side(slots[at(i.slot)], inner.back());
             if (!outer.empty()) across += side_by_side(slots[at(i.slot)], outer.back());
         }
-        if (!outer.empty() && across > along) b.kind = body_kind::columns;
+        // Of a row that fills few lanes, each lane rather has a row of its own: what follows the sum is packs then, too.
+        constexpr std::int64_t short_row = 4;
+        std::int64_t length = 1;
+        for (int a : inner)
+            length = space_[a].is_static() && length <= short_row ? length * space_[a].code
+                                                                  : short_row + 1;
+        if (!outer.empty() && (across > along || length <= short_row)) b.kind = body_kind::columns;
     }
     // Neighbouring axes over which every buffer is walked evenly are one axis.
     flat_list<extent> sizes(max_rank, extent{});

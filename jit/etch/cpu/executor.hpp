@@ -107,7 +107,8 @@ protected:
     struct bound_part {
         kernel_call call;
         std::int64_t units = 0, units_per_task = 1, tasks = 0, first_partial = 0;
-        std::int64_t work = 0;  // instructions times elements, about
+        std::int64_t work = 0;    // instructions times elements, about
+        bool by_columns = false;  // a task is one block of all rows, in their order
     };
     /// A product with this call's numbers.
     struct bound_product {
@@ -192,7 +193,10 @@ protected:
             elements = inner;
         } else {
             std::int64_t n = r.call.extents[b.outer - 1];
-            r.call.block = b.kind == body_kind::pointwise ? 4096 : 64;
+            r.by_columns = may_split_columns(q);
+            r.call.block = r.by_columns                     ? columns_of_task
+                           : b.kind == body_kind::pointwise ? 4096
+                                                            : 64;
             r.call.blocks = (n + r.call.block - 1) / r.call.block;
             r.units = r.call.rows * r.call.blocks;
             elements = std::min(n, r.call.block) * inner;
@@ -200,13 +204,28 @@ protected:
         constexpr std::int64_t most_tasks = 64;
         r.work = r.units * elements * std::max(b.instructions.count, 4);
         r.tasks = b.sequential || r.work < parallel_from
-                      ? 1
+                      ? (r.by_columns ? r.call.blocks : 1)
                       : std::clamp<std::int64_t>(r.work / operations_per_task, 1, most_tasks);
         r.units_per_task = std::max<std::int64_t>((r.units + r.tasks - 1) / r.tasks, 1);
-        r.tasks = (r.units + r.units_per_task - 1) / r.units_per_task;
+        if (!r.by_columns) r.tasks = (r.units + r.units_per_task - 1) / r.units_per_task;
         r.call.stream = goes_past_caches(p, q, dim_values);
         r.first_partial = words;
         words += 2 * std::max<std::int64_t>(r.tasks, 1) * scalar_reductions(p.code_of(b));
+    }
+
+    static constexpr std::int64_t columns_of_task = 128;
+    /// Whether the points of a scatter that lie in other columns go to other places: columns then need not wait for each
+    /// other, and within each all points keep their order.
+    bool may_split_columns(const part& q) const {
+        const body& b = p.bodies[at(q.body)];
+        if (!b.sequential || b.kind != body_kind::pointwise || b.outer < 2 ||
+            number(q.extents[at(b.outer - 1)]) < 2 * columns_of_task)
+            return false;
+        for (const auto& i : p.code_of(b))
+            if (i.what == code::store_add &&
+                number(p.slots[at(q.slots.first + i.slot)].strides[at(b.outer - 1)]) == 0)
+                return false;
+        return true;
     }
 
     void run_steps(range_of r) {
@@ -256,6 +275,11 @@ protected:
     void run_task(int i, std::int64_t task) {
         const bound_part& q = parts[at(i)];
         const kernel_entry& e = entries[at(p.parts[at(i)].body)];
+        if (q.by_columns) {
+            for (std::int64_t unit = task; unit < q.units; unit += q.call.blocks)
+                e.run(q.call, e, unit, unit + 1, task);
+            return;
+        }
         std::int64_t first = task * q.units_per_task;
         e.run(q.call, e, first, std::min(first + q.units_per_task, q.units), task);
     }
