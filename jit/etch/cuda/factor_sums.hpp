@@ -57,8 +57,8 @@ private:
             found.push_back(*sum);
         }
     }
-    /// The part loads, sums along its rows, and stores. Sums of several arrays do not share a kernel: nothing would be
-    /// gained by that.
+    /// The part loads, sums along its rows, and stores. Where fusion has put the sums of several arrays into one kernel, that
+    /// kernel stays: it is one launch, and it could go only if products made all of its sums.
     std::optional<factor_sum> read_part(const part& q, int step, range_of list) const {
         const body& b = p.bodies[at(q.body)];
         const auto lines = p.code_of(b);
