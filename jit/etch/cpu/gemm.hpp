@@ -216,14 +216,16 @@ private:
     std::int64_t depth_from(std::int64_t from_k) const {
         return std::min(most_depth, p.depth - from_k);
     }
+    /// A block's own, whatever k it has come to: blocks need not wait for each other between theirs.
+    T* place_of_x(std::int64_t row) const { return packed_x + row * most_depth; }
+    T* place_of_y(std::int64_t column) const { return packed_y + column * most_depth; }
     void pack_x(int i, std::int64_t from_k) const {
         std::int64_t at = rows.begin(i), d = depth_from(from_k);
-        pack_rows(p.x.from(first_row + at, from_k), rows.end(i) - at, d, packed_x + at * d);
+        pack_rows(p.x.from(first_row + at, from_k), rows.end(i) - at, d, place_of_x(at));
     }
     void pack_y(int j, std::int64_t from_k) const {
         std::int64_t at = columns.begin(j), d = depth_from(from_k);
-        pack_columns(p.y.from(first_column + at, from_k), columns.end(j) - at, d,
-                     packed_y + at * d);
+        pack_columns(p.y.from(first_column + at, from_k), columns.end(j) - at, d, place_of_y(at));
     }
     [[gnu::noinline]] void block(int task, std::int64_t from_k) const {
         // Neighbouring tasks, which one thread takes, make neighbouring rows of a result that has many.
@@ -236,8 +238,8 @@ private:
         if (p.pack_x && !x_before) pack_x(i, from_k);
         factor<T> x{p.x.from(first_row + row, from_k), false},
             y{p.y.from(first_column + column, from_k), false};
-        if (p.pack_x) x = {{packed_x + row * d, 0, 0}, true};
-        if (p.pack_y) y = {{packed_y + column * d, 0, 0}, true};
+        if (p.pack_x) x = {{place_of_x(row), 0, 0}, true};
+        if (p.pack_y) y = {{place_of_y(column), 0, 0}, true};
         T* c = p.swapped ? result + row * padded + column
                          : p.c + (first_row + row) * p.ldc + first_column + column;
         multiply_block(x, y, height, width, d, c, p.swapped ? padded : p.ldc, p.swapped,
