@@ -45,7 +45,8 @@ TEST_CASE("a compiled graph and a function give the same") {
         std::size_t n = 0;
         for (const etch::tensor& t : result) n += static_cast<std::size_t>(t.size());
         CHECK(n == 5);
-        CHECK(sentence_of([&] { result.get("lost"); }) == "call: no output has the name lost; there are y, loss");
+        CHECK(sentence_of([&] { result.get("lost"); }) ==
+              "call: no output has the name lost; there are y, loss");
         CHECK(sentence_of([&] { result.item<float>(); }) ==
               "call: item() of several outputs: say item(name)");
     }

@@ -38,11 +38,9 @@ inline const etch::cuda::nvrtc_table* real_nvrtc() {
 inline constexpr struct {
     std::string_view words;
     int bytes;
-} known_spills[] = {{"etch_checked_index_exp_", 8},
-                    {"etch_max_subtract_exp_", 4},
-                    {"etch_sum_argmax_max_", 4},
-                    {"etch_sum_divide_max_", 4},
-                    {"etch_multiply_add_remainder_", 8}};
+} known_spills[] = {{"etch_checked_index_exp_", 8},      {"etch_max_subtract_exp_", 4},
+                    {"etch_sum_argmax_max_", 4},         {"etch_sum_divide_max_", 4},
+                    {"etch_multiply_add_remainder_", 8}, {"etch_remainder_add_checked_index_", 4}};
 
 /// What ptxas says of a kernel that spills more than it may.
 inline std::string spills_in(const std::string& log) {

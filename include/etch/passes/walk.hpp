@@ -54,7 +54,7 @@ constexpr void body_builder::order_axes(body& b, part& p) {
             if (!outer.empty()) across += side_by_side(slots[at(i.slot)], outer.back());
         }
         // Of a row that fills few lanes, each lane rather has a row of its own: what follows the sum is packs then, too.
-        constexpr std::int64_t short_row = 4;
+        constexpr std::int64_t short_row = 3;
         std::int64_t length = 1;
         for (int a : inner)
             length = space_[a].is_static() && length <= short_row ? length * space_[a].code
