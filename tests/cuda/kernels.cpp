@@ -157,7 +157,7 @@ TEST_CASE("faults in the text do not go unseen") {
          "of_warp[threadIdx.x / 32] = x;\n        __syncthreads();",
          "of_warp[threadIdx.x / 32] = x;\n"},
         {"a bound that is off by one", points, "u < n0 * n1", "u < n0 * n1 - 1"},
-        {"a wrong stride", points, "* t", "* 1 * (1 + t"},
+        {"a wrong stride", points, "* t", "* (-1 + t"},
         {"a lost mask", short_rows, "live && j < length", "true"},
         {"a swapped operand", points, "const float v6 = v0 - v5", "const float v6 = v5 - v0"},
     };
@@ -170,7 +170,8 @@ TEST_CASE("faults in the text do not go unseen") {
         REQUIRE(at != std::string::npos);
         std::string bad = r.program.text;
         bad.replace(at, f.from.size(), f.to);
-        if (f.to.find("(1 + t") != std::string::npos) {  // the bracket ends after the stride's name
+        if (f.to.find("(-1 + t") !=
+            std::string::npos) {  // the bracket ends after the stride's name
             auto end = bad.find_first_of(" ;]", at + f.to.size());
             bad.insert(end, ")");
         }
