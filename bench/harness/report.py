@@ -173,10 +173,10 @@ def write_summary(folder):
     for case in CASES.values():
         try:
             data = json.loads((folder / f"{case.name}.json").read_text())
+            told = "{processor}, {cores} cores, {compiler}".format(**data["machine"])
             rows += summary_lines(case, data, counts)
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError):  # not there, or written by another version
             continue
-        told = "{processor}, {cores} cores, {compiler}".format(**data["machine"])
         if told not in machines:
             machines.append(told)
     text = ["# Summary", "", "One line a task, medians of one run in which programs took turns; ratios above 1 say that etch is "
