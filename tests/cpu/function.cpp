@@ -14,7 +14,10 @@
 #include <unsupported/Eigen/CXX11/Tensor>
 
 #include <etch/language.hpp>
+#include <etch/run/bind.hpp>
 #include <etch/run/function.hpp>
+
+#include "reference/execute.hpp"
 
 namespace {
 
@@ -27,7 +30,7 @@ struct bound {
     etch::program p;
     template <class Model> explicit bound(Model model) {
         model(g);
-        p = etch::make_program(g);
+        p = reference::program_of(g);
     }
     template <class... Arguments>
     std::vector<std::int64_t> dims(const Arguments&... arguments) const {

@@ -12,6 +12,8 @@
 #include <etch/passes/plan.hpp>
 #include <etch/run/describe.hpp>
 
+#include "reference/execute.hpp"
+
 namespace {
 
 using namespace etch;
@@ -54,7 +56,7 @@ template <class Model> std::string shown(Model model) {
     std::size_t ops = 0;
     for (const node& n : g.nodes) ops += row_of(n).kind != op_class::leaf ? 1u : 0u;
     while (before.ends_with('\n')) before.pop_back();
-    program p = make_program(g);
+    program p = reference::program_of(g);
     std::string after = describe(view_of(p), {});
     while (after.ends_with('\n')) after.pop_back();
     return "As it was written, " + std::to_string(ops) + " operations in all:\n\n```\n" + before +

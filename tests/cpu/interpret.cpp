@@ -52,7 +52,7 @@ void check(Model model, const std::vector<numbers>& all_dims = {{}}, double tole
     graph g;
     model(g);
     REQUIRE_FALSE(g.failed());
-    const program p = make_program(g);
+    const program p = reference::program_of(g);
     const program_view view = view_of(p);
     cpu::interpreter_kernels kernels(view);
     for (const auto& dims : all_dims) {
@@ -282,7 +282,7 @@ TEST_CASE("argmax: ties, nan and infinities") {
     g.output("rows", argmax(x));
     g.output("columns", argmax(x, 0));
     g.output("max", max(x, -1));
-    const program p = make_program(g);
+    const program p = reference::program_of(g);
     cpu::interpreter_kernels kernels(view_of(p));
     const double nan = std::nan(""), inf = HUGE_VAL;
     tensor t(dtype::float32, {6, 20});
@@ -354,7 +354,7 @@ TEST_CASE("an index outside of its axis stops the call and names the line") {
     auto i = g.input<int>("i", {n});
     g.output("y", sum(take(x * 2, i), 1));
     g.update(w, w + 1);
-    const program p = make_program(g);
+    const program p = reference::program_of(g);
     cpu::interpreter_kernels kernels(view_of(p));
     for (std::int64_t bad : {3, -4, 1000}) {
         std::vector<double> indices(50, -3);
@@ -528,7 +528,7 @@ TEST_CASE("random programs") {
             rounded(g, r.dims, r.inputs, r.parameters, true);
         std::vector<tensor> outputs = e.outputs(), floats = rounded.outputs(),
                             updates = e.updates(), float_updates = rounded.updates();
-        const program p = make_program(g);
+        const program p = reference::program_of(g);
         cpu::interpreter_kernels kernels(view_of(p));
         auto got =
             reference::execute(view_of(p), kernels.entries(), r.dims, r.inputs, r.parameters);

@@ -6,6 +6,7 @@
 #include "catch.hpp"
 
 #include <etch.hpp>
+#include <etch/cpu/interpret.hpp>
 
 #include "reference/execute.hpp"
 #include "reference/random_program.hpp"

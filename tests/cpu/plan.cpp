@@ -8,6 +8,10 @@
 #include <atomic>
 
 #include <etch.hpp>
+#include <etch/cpu/interpret.hpp>
+#include <etch/run/program_runner.hpp>
+
+#include "reference/execute.hpp"
 
 namespace {
 
@@ -116,7 +120,7 @@ template <auto model> void compare_with_plan(std::vector<std::int64_t> dims, aut
     for (std::size_t i = 0; i < entries.size(); ++i)
         entries[i] = {&counted::run, kernels[i].finish ? &counted::finish : nullptr, &kernels[i]};
     tracer t(view, entries);
-    t.use(etch::cpu::executor::products_of<true, true>());
+    t.use(etch::cpu::products_of<true, true>());
     t.trace(dims);
     auto [k, m, f, b] = figures;
     CHECK(k == t.kernels);
@@ -173,7 +177,7 @@ TEST_CASE("a step that the back end does not know is refused by name") {
     etch::graph g;
     auto x = g.input<float>("x", {4});
     g.output("y", exp(x));
-    auto p = etch::make_program(g);
+    auto p = reference::program_of(g);
     auto& unknown = p.steps[static_cast<std::size_t>(p.top[0])];
     unknown.kind = static_cast<etch::step_kind>(99);
     auto view = etch::view_of(p);

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include <etch/cpu/interpret.hpp>
+#include <etch/cpu/thread_count.hpp>
 #include <etch/passes/verify.hpp>
 
 #include "reference/execute.hpp"
@@ -93,7 +94,7 @@ struct runs {
     etch::program_view view;
     etch::cpu::interpreter_kernels kernels;
     explicit runs(const etch::graph& g, etch::plan_options options = {})
-        : arrays(etch::make_program(g, options)), view(etch::view_of(arrays)), kernels(view) {}
+        : arrays(reference::program_of(g, options)), view(etch::view_of(arrays)), kernels(view) {}
     runs(const runs&) = delete;
     reference::results operator()(const reference::program& data) const {
         return reference::execute(view, kernels.entries(), data.dims, data.inputs, data.parameters);

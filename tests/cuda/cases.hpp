@@ -8,6 +8,7 @@
 #include <etch/language.hpp>
 #include <etch/passes/plan.hpp>
 
+#include "reference/execute.hpp"
 #include "reference/random_program.hpp"
 
 namespace etch_test {
@@ -40,7 +41,8 @@ inline device_case make_case(std::string name, reference::numbers dims, const mo
                              int below = 0) {
     etch::graph g;
     model(g);
-    device_case c{std::move(name), std::make_unique<etch::program>(etch::make_program(g)), {}, {}};
+    device_case c{
+        std::move(name), std::make_unique<etch::program>(reference::program_of(g)), {}, {}};
     c.view = etch::view_of(*c.arrays);
     c.data.dims = std::move(dims);
     auto fill = [&](const etch::type& t, std::uint64_t seed) {
@@ -298,7 +300,7 @@ inline std::vector<device_case> random_cases(int count) {
                       nullptr,
                       {},
                       reference::random_program(g, seed)};
-        c.arrays = std::make_unique<etch::program>(etch::make_program(g));
+        c.arrays = std::make_unique<etch::program>(reference::program_of(g));
         c.view = etch::view_of(*c.arrays);
         cases.push_back(std::move(c));
     }

@@ -13,6 +13,7 @@
 
 #if __has_include(<cuda.h>) && __has_include(<nvrtc.h>)
 #include "cuda/every_architecture.hpp"
+#include "reference/execute.hpp"
 #endif
 
 namespace {
@@ -43,7 +44,7 @@ constexpr auto classify = [](etch::graph& g) {
 template <class Model> std::string program_of(const Model& model, std::int64_t batch) {
     etch::graph g;
     model(g);
-    etch::program p = etch::make_program(g);
+    etch::program p = reference::program_of(g);
     auto view = etch::view_of(p);
     const std::int64_t dims[] = {batch};
     std::vector<etch::cuda::kernel_launch> all;

@@ -11,6 +11,7 @@
 #include <etch/cuda/gemm.hpp>
 
 #include "cuda/host_device.hpp"
+#include "reference/execute.hpp"
 #include "sentence.hpp"
 
 namespace {
@@ -23,7 +24,7 @@ template <class Model> std::string epilogue_of(Model model) {
     etch::graph g;
     model(g);
     REQUIRE(!g.failed());
-    etch::program arrays = etch::make_program(g);
+    etch::program arrays = reference::program_of(g);
     etch::program_view p = etch::view_of(arrays);
     REQUIRE(p.gemms.size() == 1);
     if (p.gemms[0].epilogue < 0) return "no epilogue";
@@ -121,7 +122,7 @@ TEST_CASE("sums that a product can make are recognised by what they read and by 
         etch::graph g;
         model(g);
         REQUIRE(!g.failed());
-        etch::program arrays = etch::make_program(g);
+        etch::program arrays = reference::program_of(g);
         etch::program_view p = etch::view_of(arrays);
         const std::vector<std::int64_t> dims(p.dims.size(), 6);
         std::string found;

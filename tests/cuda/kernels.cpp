@@ -5,6 +5,7 @@
 #include "catch.hpp"
 
 #include <etch/cpu/interpret.hpp>
+#include <etch/cpu/thread_count.hpp>
 #include <etch/language.hpp>
 
 #include "cuda/cases.hpp"

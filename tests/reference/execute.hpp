@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Runs a program on the CPU back end with the tensors of the reference evaluator, to compare what both compute.
+// Runs a program on the CPU back end with the tensors of the reference evaluator, to compare what both compute. The
+// functions are in apart.cpp.
 #pragma once
 #include <cmath>
 #include <cstring>
 
-#include <etch/cpu/executor.hpp>
+#include <etch/cpu/call.hpp>
 #include <etch/passes/plan.hpp>
 
 #include "evaluate.hpp"
@@ -53,38 +54,11 @@ inline tensor tensor_of(etch::dtype d, numbers shape, const std::vector<std::byt
 struct results {
     std::vector<tensor> outputs, parameters;
 };
-inline results execute(const etch::program_view& p,
-                       std::span<const etch::cpu::kernel_entry> kernels, const numbers& dims,
-                       const std::vector<tensor>& inputs, const std::vector<tensor>& parameters) {
-    etch::cpu::executor e(p, kernels);
-    e.use(etch::cpu::executor::products_of<true, true>());
-    e.bind(dims);
-    std::vector<std::vector<std::byte>> in, out, state;
-    for (const auto& t : inputs) in.push_back(bytes_of(t));
-    for (const auto& t : parameters) state.push_back(bytes_of(t));
-    std::vector<numbers> shapes;
-    for (const auto& o : p.outputs) {
-        numbers shape;
-        for (int i = 0; i < o.of.rank; ++i) shape.push_back(p.value_of(o.of[i], dims));
-        tensor t(o.of.element, shape);
-        for (double& x : t.real) x = 1e30;
-        out.push_back(bytes_of(t));
-        shapes.push_back(shape);
-    }
-    auto addresses = [](auto& buffers) {
-        std::vector<void*> list;
-        for (auto& b : buffers) list.push_back(b.data());
-        return list;
-    };
-    std::vector<void*> in_at = addresses(in), out_at = addresses(out), state_at = addresses(state);
-    std::vector<const void*> read(in_at.begin(), in_at.end());
-    e.run(read, out_at, state_at);
-    results r;
-    for (std::size_t i = 0; i < out.size(); ++i)
-        r.outputs.push_back(tensor_of(p.outputs[i].of.element, shapes[i], out[i]));
-    for (std::size_t i = 0; i < state.size(); ++i)
-        r.parameters.push_back(tensor_of(parameters[i].element, parameters[i].shape, state[i]));
-    return r;
-}
+/// Runs a program on the CPU back end, with the kernels of its bodies.
+results execute(const etch::program_view& p, std::span<const etch::cpu::kernel_entry> kernels,
+                const numbers& dims, const std::vector<tensor>& inputs,
+                const std::vector<tensor>& parameters);
+/// etch::make_program, compiled once for all tests.
+etch::program program_of(const etch::graph& g, etch::plan_options options = {});
 
 }  // namespace reference

@@ -47,6 +47,15 @@ struct index_outside {
     const part* of;
 };
 
+class executor;
+
+/// How products are run: of the dtypes that a program has, so that others are not instantiated.
+struct product_table {
+    void (*run)(executor&, const matrix_product&);
+};
+/// Products of float32 where `single`, of float64 where `twice`. Defined in cpu/executor.hpp.
+template <bool single, bool twice> const product_table* products_of();
+
 using etch::detail::scalar_reduction_number;
 using etch::detail::scalar_reductions;
 

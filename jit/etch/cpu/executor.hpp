@@ -84,6 +84,8 @@ public:
     std::span<const std::int64_t> dims() const { return dim_values; }
     std::int64_t bytes() const { return arena_bytes; }
     std::span<const kernel_entry> kernels() const { return entries; }
+    void use(const product_table* table) { products = table; }
+    const product_table* product_functions() const { return products; }
 
     // ---- for watchers -------------------------------------------------------------------------------------------
     /// Null for none, which costs one branch a step. The watcher outlives the runs.
@@ -136,6 +138,7 @@ protected:
     std::int64_t arena_bytes = 0;
     bool bound = false;
     step_watcher* watcher = nullptr;
+    const product_table* products = nullptr;
 
     std::int64_t number(extent e) const { return p.value_of(e, dim_values); }
     static std::size_t at(int i) { return static_cast<std::size_t>(i); }
@@ -305,6 +308,7 @@ protected:
                 number(g.ldb),      number(g.batch),   number(g.offset_a), number(g.offset_b),
                 number(g.stride_a), number(g.stride_b)};
     }
+    template <bool, bool> friend const product_table* products_of();
     template <class T> void run_gemm_of(const matrix_product& g) {
         const bound_product& q = products_bound[static_cast<std::size_t>(&g - p.gemms.data())];
         gemm_call<T> c{nullptr, nullptr, nullptr, q.m,           q.n,          q.k,
@@ -383,27 +387,17 @@ protected:
             run_steps(l.body);
         }
     }
-
-public:
-    /// The products of a program: only the dtypes that it has are instantiated.
-    struct product_table {
-        void (*run)(executor&, const matrix_product&);
-    };
-    template <bool single, bool twice> static const product_table* products_of() {
-        static constexpr product_table table{[](executor& e, const matrix_product& g) {
-            if constexpr (single)
-                if (g.element == dtype::float32) return e.run_gemm_of<float>(g);
-            if constexpr (twice)
-                if (g.element == dtype::float64) return e.run_gemm_of<double>(g);
-            throw mistake("gemm: no instance for " + std::string(name_of(g.element)));
-        }};
-        return &table;
-    }
-    void use(const product_table* table) { products = table; }
-    const product_table* product_functions() const { return products; }
-
-protected:
-    const product_table* products = nullptr;
 };
+
+template <bool single, bool twice> const product_table* products_of() {
+    static constexpr product_table table{[](executor& e, const matrix_product& g) {
+        if constexpr (single)
+            if (g.element == dtype::float32) return e.run_gemm_of<float>(g);
+        if constexpr (twice)
+            if (g.element == dtype::float64) return e.run_gemm_of<double>(g);
+        throw mistake("gemm: no instance for " + std::string(name_of(g.element)));
+    }};
+    return &table;
+}
 
 }  // namespace etch::cpu

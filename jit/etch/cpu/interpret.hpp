@@ -286,4 +286,8 @@ private:
     }
 };
 
+#ifdef ETCH_RUN_TIME_APART
+extern template interpreter_kernels::interpreter_kernels(const program_view&);
+#endif
+
 }  // namespace etch::cpu

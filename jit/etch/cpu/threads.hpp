@@ -6,7 +6,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <thread>
@@ -14,32 +13,13 @@
 #include <utility>
 #include <vector>
 
+#include <etch/cpu/thread_count.hpp>
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
-namespace etch {
-
-namespace cpu::detail {
-inline int threads_at_start() {
-    if (const char* wanted = std::getenv("ETCH_THREADS"))
-        if (int n = std::atoi(wanted); n > 0) return n;
-    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-inline std::atomic<int>& thread_count() {
-    static std::atomic<int> n = threads_at_start();
-    return n;
-}
-}  // namespace cpu::detail
-
-/// How many threads a step uses, the calling one included: ETCH_THREADS in the environment, else one per processor.
-inline int threads() { return cpu::detail::thread_count().load(std::memory_order_relaxed); }
-/// Sets it, for the whole process.
-inline void threads(int n) {
-    cpu::detail::thread_count().store(std::max(1, n), std::memory_order_relaxed);
-}
-
-namespace cpu {
+namespace etch::cpu {
 
 namespace detail {
 inline void relax() {
@@ -189,5 +169,4 @@ template <class F> void parallel(int tasks, F&& f) {
     for (int task = 0; task < tasks; ++task) f(task);
 }
 
-}  // namespace cpu
-}  // namespace etch
+}  // namespace etch::cpu

@@ -134,11 +134,35 @@ template <class E> struct live_program {
         places.may_fail};
 };
 
+/// Whether the result of a formula may be written where the tensor lies that it is assigned to: where no other handle sees
+/// it, and the program reads none of it afterwards.
+class formula_place final : public result_place {
+public:
+    formula_place(const formula_tables& formula, std::span<const leaf_value> leaves,
+                  const etch::tensor& into, bool formula_dies)
+        : formula_(formula), leaves_(leaves), into_(into), formula_dies_(formula_dies) {}
+    bool may_write(bool on_device) const override {
+        int own = 1;
+        for (std::size_t i = 0; i < leaves_.size(); ++i) {
+            if (!leaves_[i].array || leaves_[i].array->bytes_data() != into_.bytes_data()) continue;
+            if (!on_device && !formula_.overwritable[i]) return false;
+            own += formula_dies_ ? 1 : 0;
+        }
+        return into_.handles() == own && !formula_.may_fail;
+    }
+
+private:
+    const formula_tables& formula_;
+    std::span<const leaf_value> leaves_;
+    const etch::tensor& into_;
+    bool formula_dies_;
+};
+
 /// Runs the program of one formula. One class for all of them.
 class live_caller {
 public:
     live_caller(const program_view& p, std::span<const cpu::kernel_entry> kernels,
-                const cpu::executor::product_table* products, std::span<const int> leaf_of_input,
+                const cpu::product_table* products, std::span<const int> leaf_of_input,
                 const formula_tables& formula)
         : tables_(formula),
           caller_(p, kernels, products, etch::state(), device{}),
@@ -166,16 +190,7 @@ public:
             for (int axis = 0; axis < x.of.rank; ++axis)
                 if (int d = x.dims[at(axis)]; d >= 0) dims_[at(d)] = leaf.array->shape()[at(axis)];
         }
-        caller_.assign(dims_, inputs_, into, [&](bool on_device) {
-            int own = 1;
-            for (std::size_t i = 0; i < leaves.size(); ++i) {
-                if (!leaves[i].array || leaves[i].array->bytes_data() != into.bytes_data())
-                    continue;
-                if (!on_device && !tables_.overwritable[i]) return false;
-                own += formula_dies ? 1 : 0;
-            }
-            return into.handles() == own && !tables_.may_fail;
-        });
+        caller_.assign(dims_, inputs_, into, formula_place(tables_, leaves, into, formula_dies));
     }
     const detail::caller& runs() const { return caller_; }
 
@@ -267,11 +282,9 @@ template <class F, class... X> void put_leaf(leaf_value*& to, const captured<F, 
 
 template <class E> live_caller& caller_of() {
     using made = live_program<E>;
-    static thread_local live_caller runs(
-        view_of(made::frozen), cpu::kernels_of<made::frozen>(),
-        cpu::executor::products_of<multiplies<made::frozen>(dtype::float32),
-                                   multiplies<made::frozen>(dtype::float64)>(),
-        made::leaf_of_input, made::tables);
+    static thread_local live_caller runs(view_of(made::frozen), cpu::kernels_of<made::frozen>(),
+                                         products_for<made::frozen>(), made::leaf_of_input,
+                                         made::tables);
     return runs;
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A program that can be called: its parameters, its executor, its results' memory. One class for all models, so that a
-// second function costs the C++ compiler next to nothing.
+// A program that can be called, as the rest of a user's program sees it. One class for all models, so that a second
+// function costs the C++ compiler next to nothing. Its functions are templates of a type that is always program_view:
+// like this they can be compiled once and apart (the CMake targets etch::run_time and etch::interpreter define
+// ETCH_RUN_TIME_APART), and cost nothing where they are not called.
 #pragma once
-#include <etch/cpu/executor.hpp>
-#include <etch/run/bind.hpp>
+#include <etch/cpu/call.hpp>
+#include <etch/cpu/thread_count.hpp>
 #include <etch/run/profile.hpp>
 #include <etch/run/state.hpp>
 
@@ -21,172 +23,63 @@ template <const auto& program> constexpr bool multiplies(dtype d) {
         if (g.element == d) return true;
     return false;
 }
+/// The functions for a program's products.
+template <const auto& program> const cpu::product_table* products_for() {
+    return cpu::products_of<multiplies<program>(dtype::float32),
+                            multiplies<program>(dtype::float64)>();
+}
 
-class caller {
+/// Says whether a result may be written where the tensor lies that it is assigned to.
+struct result_place {
+    virtual bool may_write(bool on_device) const = 0;
+
+protected:
+    ~result_place() = default;
+};
+
+template <class View> class basic_caller {
 public:
     /// `p` and `kernels` outlive the caller.
-    caller(const program_view& p, std::span<const cpu::kernel_entry> kernels,
-           const cpu::executor::product_table* products, etch::state parameters,
-           device where = device::cpu())
-        : program_(p),
-          state_(std::move(parameters)),
-          states_(state_.attach(p)),
-          arguments_(p),
-          outputs_(p.outputs.size(), nullptr),
-          shapes_(p.outputs.size()),
-          pool_(buffer_pool::make(2 * p.outputs.size())),
-          executor_(program_, kernels),
-          device_(make_device_program(program_, where)) {
-        executor_.use(products);
-    }
-    caller(const caller&) = delete;  // the executor knows where it lies
-    caller& operator=(const caller&) = delete;
+    basic_caller(const View& p, std::span<const cpu::kernel_entry> kernels,
+                 const cpu::product_table* products, etch::state parameters, device where);
+    ~basic_caller();
+    basic_caller(const basic_caller&) = delete;
+    basic_caller& operator=(const basic_caller&) = delete;
 
-    const etch::state& parameters() const { return state_; }
-    const program_view& program() const { return program_; }
-
-    // ---- to look at -----------------------------------------------------------------------------------------------
-    /// The steps as text, with figures for the dims of the last call.
-    std::string describe() const {
-        const auto& dims = stand_in_ ? stand_in_->dims_ : dims_;
-        return etch::describe(program_, dims);
-    }
-    /// Times each step from now on; another true begins anew, false stops and keeps what was measured.
-    void profile(bool on) {
-        if (device_)
-            throw mistake("profile: steps are timed on the CPU only, and this function runs on " +
-                          device_->name());
-        if (on) profile_ = std::make_shared<step_profile>(program_);
-        executor_.watch(on ? profile_.get() : nullptr);
-    }
-    profile_table profile() const { return profile_ ? profile_->table() : profile_table{}; }
-    /// Another caller that takes the calls, on the same parameters (see nan_guard.hpp); null for none.
-    void stand_in(std::shared_ptr<caller> other) { stand_in_ = std::move(other); }
-    cpu::executor& steps() { return executor_; }
-
+    const etch::state& parameters() const;
+    const program_view& program() const;
     /// "cpu", or the device's name.
-    std::string where() const { return device_ ? device_->name() : "cpu"; }
+    std::string where() const;
+
+    /// The steps as text, with figures for the dims of the last call.
+    std::string describe() const;
+    /// Times each step from now on; another true begins anew, false stops and keeps what was measured.
+    void profile(bool on);
+    profile_table profile() const;
+    /// See function::nan_guard.
+    void nan_guard(bool on);
 
     /// One call. Outputs of rank 0 become tensors too where `numbers` is false. Whatever goes wrong, parameters are as
     /// before: all is checked first, and they are written last.
-    void call(std::span<const argument> arguments, std::span<result> results, bool numbers) {
-        if (stand_in_) return stand_in_->call(arguments, results, numbers);
-        etch::state::exclusive held(state_, "call");
-        start(arguments, results, numbers);
-        wait();
-    }
+    void call(std::span<const argument> arguments, std::span<result> results, bool numbers);
     /// One call of a program with one result and no parameters, of dims and elements that were checked. The result is
-    /// written where `into` lies if it has the shape and may_write(device) says so, else `into` becomes a new tensor.
-    template <class MayWrite>
+    /// written where `into` lies if it has the shape and `place` says so, else `into` becomes a new tensor.
     void assign(std::span<const std::int64_t> dims, std::span<const void* const> inputs,
-                etch::tensor& into, MayWrite may_write) {
-        etch::state::exclusive held(state_, "assign");
-        arguments_.set(dims, inputs);
-        bind();
-        dtype element = program_.outputs[0].of.element;
-        if (into.element() == element && into.shape() == shapes_[0] &&
-            may_write(device_ != nullptr)) {
-            outputs_[0] = into.bytes_data();
-            run();
-            return wait();
-        }
-        etch::tensor fresh(element, shapes_[0], *pool_);
-        outputs_[0] = fresh.bytes_data();
-        run();
-        wait();
-        into = std::move(fresh);
-    }
+                etch::tensor& into, const result_place& place);
     /// The first half of a call; on a device the host goes on while it runs.
-    void launch(std::span<const argument> arguments, bool numbers) {
-        if (running_) throw mistake("launch: the call before was not waited for: say get()");
-        launched_.clear();
-        launched_.resize(program_.outputs.size());
-        if (stand_in_) return stand_in_->call(arguments, launched_, numbers);
-        auto held = std::make_unique<etch::state::exclusive>(state_, "launch");
-        start(arguments, launched_, numbers);
-        running_ = std::move(held);
-    }
+    void launch(std::span<const argument> arguments, bool numbers);
     /// The second half: the results.
-    std::span<result> finish() {
-        if (auto held = std::move(running_)) wait();
-        return launched_;
-    }
+    std::span<result> finish();
 
 private:
-    program_view program_;
-    etch::state state_;
-    std::vector<void*> states_;
-    binder arguments_;
-    std::vector<void*> outputs_;
-    std::vector<tensor_shape> shapes_;  // of the outputs
-    std::vector<std::int64_t> dims_;    // for which the executor is bound
-    bool bound_ = false;
-    buffer_pool::owner pool_;
-    cpu::executor executor_;
-    std::unique_ptr<device_program> device_;  // null for the CPU
-    std::vector<std::shared_ptr<device_copy>> copies_;
-    std::vector<std::uint64_t> addresses_;  // of the copies
-    std::uint64_t attached_ = 0;
-    std::unique_ptr<etch::state::exclusive>
-        running_;                   // while a call is under way that was launched
-    std::vector<result> launched_;  // its results
-    std::shared_ptr<step_profile> profile_;
-    std::shared_ptr<caller> stand_in_;
-
-    void make_results(std::span<result> results, bool numbers) {
-        for (std::size_t i = 0; i < outputs_.size(); ++i) {
-            if (numbers && shapes_[i].rank() == 0) {
-                outputs_[i] = &results[i].number;
-            } else {
-                results[i].array = etch::tensor(program_.outputs[i].of.element, shapes_[i], *pool_);
-                outputs_[i] = results[i].array.bytes_data();
-            }
-        }
-    }
-    void start(std::span<const argument> arguments, std::span<result> results, bool numbers) {
-        arguments_.bind(arguments);
-        bind();
-        make_results(results, numbers);
-        run();
-    }
-    void bind() {
-        if (!bound_ || !std::equal(dims_.begin(), dims_.end(), arguments_.dims().begin()))
-            use_dims();
-    }
-    void run() {
-        if (!device_) {
-            if (state_.attached() > 0) state_.to_host(program_);
-            return executor_.run(arguments_.inputs(), outputs_, states_);
-        }
-        if (copies_.size() != states_.size() || attached_ != state_.attached()) {
-            copies_ = state_.attach(program_, *device_);
-            attached_ = state_.attached();
-            addresses_.clear();
-            for (const auto& c : copies_) addresses_.push_back(c->address());
-        }
-        for (std::size_t i = 0; i < copies_.size(); ++i) copies_[i]->to_device(states_[i]);
-        device_->start(dims_, arguments_.inputs(), outputs_, addresses_);
-    }
-    void wait() {
-        if (!device_) return;
-        device_->finish();
-        for (std::size_t i = 0; i < copies_.size(); ++i)
-            if (program_.states[i].updated) copies_[i]->which = device_copy::newest::device;
-    }
-    void use_dims() {
-        bound_ = false;
-        arguments_.check_conditions();
-        auto dims = arguments_.dims();
-        for (std::size_t i = 0; i < shapes_.size(); ++i) {
-            const type& t = program_.outputs[i].of;
-            shapes_[i] = {};
-            for (int axis = 0; axis < t.rank; ++axis)
-                shapes_[i].push_back(program_.value_of(t[axis], dims));
-        }
-        if (!device_) executor_.bind(dims);
-        dims_.assign(dims.begin(), dims.end());
-        bound_ = true;
-    }
+    std::unique_ptr<program_runner> runner_;
 };
 
+using caller = basic_caller<program_view>;
+
 }  // namespace etch::detail
+
+#ifndef ETCH_RUN_TIME_APART
+#include <etch/run/nan_guard.hpp>
+#include <etch/run/program_runner.hpp>
+#endif

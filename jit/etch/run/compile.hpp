@@ -1,27 +1,18 @@
 // SPDX-License-Identifier: MIT
 // A graph that was built at run time, made into something that can be called. The passes are those that run in the C++
-// compiler for a constexpr model; kernel bodies are interpreted. Only who calls `compile` pays for the interpreter and
-// for products of all dtypes, hence the templates here.
+// compiler for a constexpr model; kernel bodies are interpreted. Only who calls `compile` pays for the passes and the
+// interpreter, hence the templates here.
 #pragma once
-#include <etch/cpu/interpret.hpp>
 #include <etch/passes/plan.hpp>
-#include <etch/run/nan_guard.hpp>
+#include <etch/run/caller.hpp>
 
 namespace etch {
 
 namespace detail {
-/// A program and what its kernels refer to.
-struct owned_program {
-    program arrays;
-    program_view view;
-    cpu::interpreter_kernels kernels;
-
-    template <std::same_as<program> Program>
-    explicit owned_program(Program&& p)
-        : arrays(std::move(p)), view(view_of(arrays)), kernels(view) {}
-    owned_program(const owned_program&) = delete;
-    owned_program& operator=(const owned_program&) = delete;
-};
+/// A caller of a graph's program, which it owns. Defined in run/compile_graph.hpp.
+template <std::same_as<graph> Graph>
+std::shared_ptr<caller> compile_graph(const Graph& g, plan_options options, const state& shared,
+                                      device where);
 }  // namespace detail
 
 /// The outputs of a call, in the order of the model.
@@ -32,13 +23,13 @@ public:
     auto end() const { return tensors_.end(); }
     const tensor& operator[](std::size_t i) const { return tensors_.at(i); }
     const tensor& get(std::string_view name) const {
-        const auto& outputs = program_->view.outputs;
+        const auto& outputs = caller_->program().outputs;
         for (std::size_t i = 0; i < outputs.size(); ++i)
-            if (program_->view.text_of(outputs[i].name) == name) return tensors_[i];
+            if (caller_->program().text_of(outputs[i].name) == name) return tensors_[i];
         text t;
         t << "call: no output has the name " << name << "; there are ";
         for (std::size_t i = 0; i < outputs.size(); ++i)
-            t << (i == 0 ? "" : ", ") << program_->view.text_of(outputs[i].name);
+            t << (i == 0 ? "" : ", ") << caller_->program().text_of(outputs[i].name);
         throw mistake(t.view());
     }
     /// The one element of an output of rank 0, by its name.
@@ -52,18 +43,15 @@ public:
 private:
     friend class callable;
     std::vector<tensor> tensors_;
-    std::shared_ptr<const detail::owned_program> program_;
+    std::shared_ptr<const detail::caller> caller_;  // whose program knows the names
 };
 
 /// auto f = etch::compile(g);  for (etch::tensor y : f(x)) ...
 class callable {
 public:
-    callable(std::shared_ptr<const detail::owned_program> p,
-             const cpu::executor::product_table* products, const etch::state& shared,
-             device where = {})
-        : program_(std::move(p)),
-          caller_(std::make_unique<detail::caller>(program_->view, program_->kernels.entries(),
-                                                   products, shared, where)) {}
+    explicit callable(std::shared_ptr<detail::caller> runs) : caller_(std::move(runs)) {}
+    callable(callable&&) noexcept = default;
+    callable& operator=(callable&&) noexcept = default;
 
     etch::state state() const { return runs().parameters(); }
     const program_view& program() const { return runs().program(); }
@@ -80,7 +68,7 @@ public:
     /// tensor and the user's line, or the input or parameter that held one already. Parameters, optimizer state, key and
     /// step are then as before the call. Results are the same; calls are somewhat slower and take more memory. An
     /// infinity that the model itself writes as a number, as a mask does, may pass.
-    template <std::same_as<bool> Flag> void nan_guard(Flag on) { detail::guard_calls(runs(), on); }
+    void nan_guard(bool on) { runs().nan_guard(on); }
 
     /// One argument for each input of the graph, in order.
     template <class... Arguments> named_results operator()(const Arguments&... arguments) {
@@ -90,8 +78,7 @@ public:
     }
 
 private:
-    std::shared_ptr<const detail::owned_program> program_;
-    std::unique_ptr<detail::caller> caller_;
+    std::shared_ptr<detail::caller> caller_;
 
     detail::caller& runs() const {
         if (!caller_) throw mistake("function: it was moved from");
@@ -101,7 +88,7 @@ private:
         std::vector<detail::result> made(runs().program().outputs.size());
         runs().call(arguments, made, false);
         named_results r;
-        r.program_ = program_;
+        r.caller_ = caller_;
         for (auto& m : made) r.tensors_.push_back(std::move(m.array));
         return r;
     }
@@ -111,9 +98,7 @@ private:
 template <std::same_as<graph> Graph>
 callable compile(const Graph& g, plan_options options = {}, const state& shared = state(),
                  device where = {}) {
-    constexpr bool every = std::same_as<Graph, graph>;
-    return {std::make_shared<const detail::owned_program>(make_program(g, options)),
-            cpu::executor::products_of<every, every>(), shared, where};
+    return callable(detail::compile_graph(g, options, shared, where));
 }
 template <std::same_as<graph> Graph>
 callable compile(const Graph& g, const state& shared, device where = {}) {
@@ -127,3 +112,7 @@ template <std::same_as<graph> Graph> callable compile(const Graph& g, device whe
 }
 
 }  // namespace etch
+
+#ifndef ETCH_RUN_TIME_APART
+#include <etch/run/compile_graph.hpp>
+#endif

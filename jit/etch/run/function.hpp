@@ -7,7 +7,8 @@
 
 #include <etch/cpu/kernels.hpp>
 #include <etch/passes/plan.hpp>
-#include <etch/run/nan_guard.hpp>
+#include <etch/run/caller.hpp>
+#include <etch/run/describe.hpp>
 
 namespace etch {
 
@@ -165,7 +166,7 @@ public:
     /// tensor and the user's line, or the input or parameter that held one already. Parameters, optimizer state, key and
     /// step are then as before the call. Results are the same; calls are somewhat slower and take more memory. An
     /// infinity that the model itself writes as a number, as a mask does, may pass.
-    template <std::same_as<bool> Flag> void nan_guard(Flag on) { detail::guard_calls(runs(), on); }
+    void nan_guard(bool on) { runs().nan_guard(on); }
 
     /// One argument for each input of the model, in order; one result for each output.
     template <class... Arguments> auto operator()(const Arguments&... arguments) {
@@ -225,9 +226,7 @@ template <auto model, plan_options options>
 function<model, options>::function(const etch::state& shared, device where)
     : caller_(std::make_unique<detail::caller>(
           view_of(planned::frozen), cpu::kernels_of<planned::frozen>(),
-          cpu::executor::products_of<detail::multiplies<planned::frozen>(dtype::float32),
-                                     detail::multiplies<planned::frozen>(dtype::float64)>(),
-          shared, where)) {}
+          detail::products_for<planned::frozen>(), shared, where)) {}
 template <auto model, plan_options options> function<model, options>::~function() = default;
 
 }  // namespace etch

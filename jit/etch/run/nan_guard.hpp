@@ -4,8 +4,9 @@
 // operands of a step are still there when it is looked at, and parameters change last of all: where the guard throws,
 // parameters, optimizer state, key and step are as before the call.
 #pragma once
-#include <etch/run/caller.hpp>
 #include <etch/run/point_evaluator.hpp>
+#include <etch/run/program_reader.hpp>
+#include <etch/run/program_runner.hpp>
 
 namespace etch::detail {
 
@@ -229,14 +230,14 @@ private:
     }
 };
 
-/// A caller whose steps are watched, with its own program.
-template <class Table> struct guarded_caller {
+/// A runner whose steps are watched, with its own program.
+template <class Table> struct guarded_runner {
     program arrays;
     program_view view;
     nan_watcher<Table> watcher;
-    caller runs;
+    program_runner runs;
 
-    explicit guarded_caller(caller& from)
+    explicit guarded_runner(program_runner& from)
         : arrays(without_in_place(from.program())),
           view(view_of(arrays)),
           watcher(view),
@@ -245,13 +246,13 @@ template <class Table> struct guarded_caller {
     }
 };
 
-/// Turns the guard of a function on or off. A template, so that only who calls it compiles the table of the interpreter.
-template <std::same_as<caller> Caller> void guard_calls(Caller& c, bool on) {
-    if (!on) return c.stand_in(nullptr);
-    using guarded = guarded_caller<cpu::detail::interpreter_table<
-        std::conditional_t<std::same_as<Caller, caller>, all_rows, void>>>;
-    auto g = std::make_shared<guarded>(c);
-    c.stand_in(std::shared_ptr<caller>(g, &g->runs));
+template <class View> void basic_caller<View>::nan_guard(bool on) {
+    if (!on) return runner_->stand_in(nullptr);
+    // The table depends on View: only who calls this function compiles the interpreter.
+    using guarded = guarded_runner<cpu::detail::interpreter_table<
+        std::conditional_t<std::is_same_v<View, program_view>, all_rows, void>>>;
+    auto g = std::make_shared<guarded>(*runner_);
+    runner_->stand_in(std::shared_ptr<program_runner>(g, &g->runs));
 }
 
 }  // namespace etch::detail

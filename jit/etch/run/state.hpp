@@ -79,7 +79,7 @@ inline etch::tensor first_value(std::string_view name, dtype element, const tens
     return t;
 }
 
-class caller;
+class program_runner;
 
 }  // namespace detail
 
@@ -139,7 +139,7 @@ public:
     }
 
 private:
-    friend class detail::caller;
+    friend class detail::program_runner;
     struct entry {
         std::string name;
         tensor value;
