@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Products of matrices: values, all transpositions and forms, edges of tiles, order of the sums, the same bits for any
 // number of threads, blocks, nothing read or written outside, no allocation.
-// also: clang sanitize
+// also: clang sanitize races
 #include "catch.hpp"
 
 #include <cmath>

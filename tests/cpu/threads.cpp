@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // parallel: every task once, nested and concurrent calls, exceptions, changes of the number of threads.
-// also: clang sanitize
+// also: clang sanitize races
 #include "catch.hpp"
 
 #include <stdexcept>

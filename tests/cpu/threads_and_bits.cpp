@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Training gives the same bits with any number of threads, the same from the same seed, and others from another.
-// also: clang
+// also: clang races
 #include "catch.hpp"
 
 #include <etch/language.hpp>
