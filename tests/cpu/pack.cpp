@@ -119,7 +119,8 @@ TEMPLATE_TEST_CASE("packs in memory", "", float, double, std::int32_t, std::int6
     auto check_every = [&]<int every>(std::integral_constant<int, every>) {
         auto many = numbers<T>(every * (lanes - 1) + 1);  // nothing behind the last is read
         auto x = load_every<every>(many.data());
-        for (int i = 0; i < lanes; ++i) CHECK(x.get(i) == many[static_cast<std::size_t>(every * i)]);
+        for (int i = 0; i < lanes; ++i)
+            CHECK(x.get(i) == many[static_cast<std::size_t>(every * i)]);
     };
     check_every(std::integral_constant<int, 2>{});
     check_every(std::integral_constant<int, 3>{});

@@ -64,7 +64,8 @@ struct instruction {
     std::uint8_t pass =
         0;  // row and point: the pass over the row in which the value is known first
     std::uint16_t passes = 0;  // point: bit p says that pass p computes it
-    std::int8_t stride = 1;    // of the vector axis, load and store: up to most_even_stride, or any_stride
+    std::int8_t stride =
+        1;  // of the vector axis, load and store: up to most_even_stride, or any_stride
     int operands[3]{-1, -1, -1};
     int slot = -1;
     std::int64_t word = 0;  // a constant's bits, or an attribute

@@ -219,8 +219,7 @@ template <int every, int p, class V, class T>
         V next;
         std::memcpy(&next, from + spread<every, width>::start_of(p), sizeof next);
         return every_of<every, p + 1>(
-            from,
-            choose_lanes<every, p>(so_far, next, std::make_integer_sequence<int, width>{}));
+            from, choose_lanes<every, p>(so_far, next, std::make_integer_sequence<int, width>{}));
     } else {
         return so_far;
     }
@@ -231,8 +230,7 @@ template <int every, class T> [[gnu::always_inline]] inline pack<T> load_every(c
     using P = pack<T>;
     P x{};
     for (int p = 0; p < P::parts; ++p)
-        x.part[p] =
-            detail::every_of<every, 0>(from + p * P::width * every, typename P::vector{});
+        x.part[p] = detail::every_of<every, 0>(from + p * P::width * every, typename P::vector{});
     return x;
 }
 template <class T>
