@@ -7,7 +7,7 @@
 //   2  g.minimize(loss, etch::nn::adam{...})                  derivatives and updates are more nodes of the same graph
 //        passes/derivative.hpp
 //   3  etch::simplify(model, fresh)                           equal values once, cancelled, stable, dead ones gone
-//        passes/simplify.hpp, passes/rules/, passes/hoist.hpp
+//        passes/simplify.hpp, passes/rules/, passes/hoist.hpp, passes/unroll.hpp
 //   4  scheduler                                              values grouped into kernels, kernels in order
 //        passes/fuse.hpp, passes/lower.hpp, passes/schedule.hpp
 //   5  memory planner                                         where each result lives, in one arena

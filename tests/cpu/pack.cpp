@@ -116,6 +116,18 @@ TEMPLATE_TEST_CASE("packs in memory", "", float, double, std::int32_t, std::int6
     auto strided = load_strided(v.data() + 3 * lanes, -2, lanes);
     for (int i = 0; i < lanes; ++i)
         CHECK(strided.get(i) == v[static_cast<std::size_t>(3 * lanes - 2 * i)]);
+    auto check_every = [&]<int every>(std::integral_constant<int, every>) {
+        auto many = numbers<T>(every * (lanes - 1) + 1);  // nothing behind the last is read
+        auto x = load_every<every>(many.data());
+        for (int i = 0; i < lanes; ++i)
+            CHECK(x.get(i) == many[static_cast<std::size_t>(every * i)]);
+    };
+    check_every(std::integral_constant<int, 2>{});
+    check_every(std::integral_constant<int, 3>{});
+    check_every(std::integral_constant<int, 4>{});
+    check_every(std::integral_constant<int, 5>{});
+    check_every(std::integral_constant<int, 7>{});
+    check_every(std::integral_constant<int, 8>{});
     std::vector<T> out(2 * lanes, T(7));
     store_strided(load(v.data()), out.data(), 2, lanes - 1);
     for (int i = 0; i < lanes - 1; ++i) {

@@ -109,12 +109,16 @@ struct fusion : joining {
         for (std::size_t i = all.size(); i > 0;) {
             int v = all[i - 1][0];
             users.clear();
+            bool costly = false;
             for (; i > 0 && all[i - 1][0] == v; --i) {
                 int k = all[i - 1][1];
-                if (k != group_of[at_index(v)] && (is_cluster(k) || groups[at_index(k)].node >= 0))
-                    users.push_back(k);
+                if (k == group_of[at_index(v)] || (!is_cluster(k) && groups[at_index(k)].node < 0))
+                    continue;
+                users.push_back(k);
+                space_size size;
+                costly = costly || (repeats(v, k, size) - 1) * work(v) > bytes(v);
             }
-            if (!users.empty() && worth_storing(v)) any = keep(v, users) || any;
+            if (!users.empty() && (costly || worth_storing(v))) any = keep(v, users) || any;
         }
         return any;
     }

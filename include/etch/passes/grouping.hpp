@@ -92,6 +92,24 @@ struct grouping : sweep {
         return each * row.cost / operations_per_byte;
     }
 
+    struct space_size {
+        std::int64_t points = -1, rows = 0;  // found where they are asked for
+    };
+    /// How often group k computes value v at each of its elements: what is no member, and has fewer elements than there
+    /// are rows, once a row, else at every point of the space.
+    constexpr std::int64_t repeats(int v, int k, space_size& s) {
+        if (group_of[at_index(v)] == k || !is_cluster(k) || elements(v) <= 1) return 1;
+        if (s.points < 0) {
+            const cluster& c = cluster_at(k);
+            type outer = c.space;
+            for (int a = 0; a < outer.rank; ++a)
+                if (c.reduced >> a & 1) outer[a] = {1};
+            s.points = elements(c.space);
+            s.rows = c.reduced ? elements(outer) : 0;
+        }
+        return elements(v) <= s.rows ? 1 : std::max<std::int64_t>(1, s.points / elements(v));
+    }
+
     // ---- groups -----------------------------------------------------------------------------------------------------
     constexpr bool is_cluster(int k) const { return groups[at_index(k)].cluster >= 0; }
     constexpr const cluster& cluster_at(int k) const {
@@ -121,6 +139,7 @@ struct grouping : sweep {
         w.legal = true;
         ++epoch;
         todo.clear();
+        space_size size;
         const group& u = groups[at_index(k)];
         if (u.cluster >= 0) {
             for (int v : clusters[at_index(u.cluster)].members)
@@ -138,7 +157,7 @@ struct grouping : sweep {
         while (!todo.empty()) {
             int v = todo.back();
             todo.pop_back();
-            w.cost += work(v);
+            w.cost += work(v) * repeats(v, k, size);
             const node& n = g.node_of(v);
             bool table = row_of(n).kind == op_class::gather;
             for (int x : g.operands(n)) {

@@ -8,7 +8,7 @@
 #include <etch/passes/hoist.hpp>
 #include <etch/passes/memory.hpp>
 #include <etch/passes/schedule.hpp>
-#include <etch/passes/simplify.hpp>
+#include <etch/passes/unroll.hpp>
 
 namespace etch {
 
@@ -53,17 +53,23 @@ constexpr program lower(graph& g, plan_options options) {
     memory_planner(p, options.memory).run();
     return p;
 }
+constexpr program unroll_and_lower(graph& g, plan_options options) {
+    if (!has_short_axes(g)) return lower(g, options);
+    graph unrolled;
+    unroll(g, unrolled, options.simplify);
+    return lower(unrolled, options);
+}
 }  // namespace detail
 
 /// graph -> program. The derivatives were appended while the model was written; here the graph is simplified, products
-/// that need not wait leave their loops, and what is left becomes kernels.
+/// that need not wait leave their loops, short sums are written out, and what is left becomes kernels.
 constexpr program make_program(const graph& model, plan_options options = {}) {
     graph g;
     simplify(model, g, options.simplify);
-    if (!hoist(g)) return detail::lower(g, options);
+    if (!hoist(g)) return detail::unroll_and_lower(g, options);
     graph hoisted;
     simplify(g, hoisted, options.simplify);
-    return detail::lower(hoisted, options);
+    return detail::unroll_and_lower(hoisted, options);
 }
 
 namespace detail {

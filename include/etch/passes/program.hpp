@@ -48,6 +48,10 @@ enum class code : std::uint8_t {
     store_add
 };
 
+/// A load whose elements lie this far apart reads all between them and keeps its own; a stride beyond, or one that is
+/// not static, is a number of the call.
+inline constexpr std::int8_t most_even_stride = 8, any_stride = 127;
+
 /// One line of a kernel body. Operands are earlier lines. Bodies hold no names and no buffers, so that equal kernels
 /// have equal bodies.
 struct instruction {
@@ -60,7 +64,8 @@ struct instruction {
     std::uint8_t pass =
         0;  // row and point: the pass over the row in which the value is known first
     std::uint16_t passes = 0;  // point: bit p says that pass p computes it
-    std::int8_t stride = 1;    // of the vector axis, load and store: 0, 1, or 2 for any other
+    std::int8_t stride =
+        1;  // of the vector axis, load and store: up to most_even_stride, or any_stride
     int operands[3]{-1, -1, -1};
     int slot = -1;
     std::int64_t word = 0;  // a constant's bits, or an attribute

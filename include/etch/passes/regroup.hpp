@@ -139,9 +139,10 @@ struct regrouping : grouping {
         legal = legal && is_read(v);
         return pays();
     }
-    /// Group k runs at this later stage, and what reads from it after that.
+    /// Group k runs at this later stage, and what reads from it after that. Nothing runs after the updates.
     constexpr void delay(int k, int stage) {
         if (groups[at_index(k)].stage >= stage) return;
+        legal = legal && stage <= last_stage;
         save(k);
         groups[at_index(k)].stage = stage;
         flat_list<int> late{k};
@@ -152,6 +153,7 @@ struct regrouping : grouping {
                 each_reader(v, [&](int r) {
                     int next = groups[at_index(m)].stage + 1;
                     if (groups[at_index(r)].stage >= next) return;
+                    legal = legal && next <= last_stage;
                     save(r);
                     groups[at_index(r)].stage = next;
                     late.push_back(r);

@@ -32,6 +32,11 @@ constexpr void body_builder::choose_passes(body& b) {
     }
 }
 
+/// Whether a pack whose elements lie so far apart is read as the packs that it is spread over.
+constexpr bool is_even(extent stride) {
+    return stride.is_static() && stride.code > 1 && stride.code <= most_even_stride;
+}
+
 constexpr void body_builder::order_axes(body& b, part& p) {
     flat_list<int> outer, inner;
     for (int a = 0; a < space_.rank; ++a) {
@@ -42,16 +47,17 @@ constexpr void body_builder::order_axes(body& b, part& p) {
     if (!inner.empty()) {
         b.kind = body_kind::rows;
         int along = 0, across = 0;  // accesses that lie side by side, less those with gaps
-        auto side_by_side = [&](const slot& s, int axis) {
-            auto n = stride(s, axis).code;
-            return n == 0 ? 0 : n == 1 ? 1 : -1;
+        auto side_by_side = [&](const instruction& k, int axis) {
+            extent n = stride(slots[at(k.slot)], axis);
+            if (n.code == 0 || n.code == 1) return static_cast<int>(n.code);
+            return k.what == code::load && is_even(n) ? 0 : -1;
         };
         for (const auto& i : code_) {
             if (i.slot < 0 || i.at != level::point ||
                 (i.what != code::load && i.what != code::store))
                 continue;
-            along += side_by_side(slots[at(i.slot)], inner.back());
-            if (!outer.empty()) across += side_by_side(slots[at(i.slot)], outer.back());
+            along += side_by_side(i, inner.back());
+            if (!outer.empty()) across += side_by_side(i, outer.back());
         }
         // Of a row that fills few lanes, each lane rather has a row of its own: what follows the sum is packs then, too.
         constexpr std::int64_t short_row = 3;
@@ -91,8 +97,9 @@ constexpr void body_builder::order_axes(body& b, part& p) {
     int vector_axis = b.kind == body_kind::columns ? b.outer - 1 : b.outer + b.inner - 1;
     for (auto& i : code_) {
         if (i.slot < 0) continue;
-        auto along = vector_axis < 0 ? 0 : slots[i.slot].strides[vector_axis].code;
-        i.stride = static_cast<std::int8_t>(along == 0 || along == 1 ? along : 2);
+        extent along = vector_axis < 0 ? extent{} : slots[i.slot].strides[vector_axis];
+        bool known = along.code == 0 || along.code == 1 || is_even(along);
+        i.stride = known ? static_cast<std::int8_t>(along.code) : any_stride;
     }
 }
 

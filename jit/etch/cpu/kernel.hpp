@@ -148,8 +148,9 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
         for (int i = 0; i < count; ++i)
             if (detail::is_scalar_reduction(line(i))) return false;
         for (int i = 0; i < count; ++i)
-            if ((line(i).what == code::load || line(i).what == code::store) &&
-                line(i).at == level::point && line(i).stride == 2)
+            if (line(i).at == level::point &&
+                ((line(i).what == code::load && line(i).stride == any_stride) ||
+                 (line(i).what == code::store && line(i).stride > 1)))
                 return true;
         return false;
     }();

@@ -148,6 +148,8 @@ template <const auto& program, int id> struct kernel_body {
             else if constexpr (k.stride == 1)
                 value<i>(f) = whole ? load(static_cast<const T*>(address<i>(f, x)))
                                     : load(static_cast<const T*>(address<i>(f, x)), n);
+            else if constexpr (whole && k.stride <= most_even_stride && k.element != dtype::boolean)
+                value<i>(f) = load_every<k.stride>(static_cast<const T*>(address<i>(f, x)));
             else
                 value<i>(f) =
                     load_strided(static_cast<const T*>(address<i>(f, x)), vector_stride<i>(f), n);

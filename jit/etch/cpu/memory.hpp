@@ -192,6 +192,47 @@ template <class T>
     for (int i = 0; i < n; ++i) t[i] = from[i * stride];
     return load(t);
 }
+namespace detail {
+/// The packs that the elements 0, every, 2 * every, ... of a pack's worth lie in: the last one ends with the last element.
+template <int every, int width> struct spread {
+    static constexpr int pack_of(int lane) {
+        return lane * every / width < every ? lane * every / width : every - 1;
+    }
+    static constexpr int start_of(int pack) {
+        return pack < every - 1 ? pack * width : (every - 1) * (width - 1);
+    }
+    /// Of the lanes so far and those of pack p, in this order, the one to be lane `lane`.
+    static constexpr int choice(int p, int lane) {
+        return pack_of(lane) == p ? width + lane * every - start_of(p) : lane;
+    }
+};
+template <int every, int p, class V, int... lane>
+[[gnu::always_inline]] inline V choose_lanes(V so_far, V next,
+                                             std::integer_sequence<int, lane...>) {
+    return __builtin_shufflevector(so_far, next,
+                                   spread<every, sizeof...(lane)>::choice(p, lane)...);
+}
+template <int every, int p, class V, class T>
+[[gnu::always_inline]] inline V every_of(const T* from, V so_far) {
+    constexpr int width = static_cast<int>(sizeof(V) / sizeof(T));
+    if constexpr (p < every) {
+        V next;
+        std::memcpy(&next, from + spread<every, width>::start_of(p), sizeof next);
+        return every_of<every, p + 1>(
+            from, choose_lanes<every, p>(so_far, next, std::make_integer_sequence<int, width>{}));
+    } else {
+        return so_far;
+    }
+}
+}  // namespace detail
+/// Elements from[0], from[every], ..., by reading all from the first to the last of them.
+template <int every, class T> [[gnu::always_inline]] inline pack<T> load_every(const T* from) {
+    using P = pack<T>;
+    P x{};
+    for (int p = 0; p < P::parts; ++p)
+        x.part[p] = detail::every_of<every, 0>(from + p * P::width * every, typename P::vector{});
+    return x;
+}
 template <class T>
 [[gnu::always_inline]] inline void store_strided(pack<T> x, T* to, std::ptrdiff_t stride,
                                                  int n = lanes) {

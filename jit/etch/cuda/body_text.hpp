@@ -27,7 +27,7 @@ struct argument_word {
 inline bool reads_stride(const body& b, const instruction& i, int axis) {
     int vector_axis = b.kind == body_kind::columns ? b.outer - 1 : b.outer + b.inner - 1;
     int axes = i.at == level::uniform ? 0 : i.at == level::row ? b.outer : b.outer + b.inner;
-    return axis < axes && (axis != vector_axis || i.stride == 2);
+    return axis < axes && (axis != vector_axis || i.stride > 1);
 }
 inline bool has_storage(const instruction& i) {
     return i.what == code::load || i.what == code::gather || i.what == code::store ||

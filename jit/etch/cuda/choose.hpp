@@ -144,7 +144,7 @@ inline void choose_tile(const sized_part& s, variant& v) {
         std::uint32_t slots = 0;
         int bytes = 0;
         for (const auto& i : s.lines)
-            if (i.what == code::load && i.at == level::point && i.stride == 2 && i.slot < 32 &&
+            if (i.what == code::load && i.at == level::point && i.stride > 1 && i.slot < 32 &&
                 s.stride(i.slot, a) == 1) {
                 slots |= 1u << i.slot;
                 bytes += 32 * 33 * row_of(i.element).bytes;
