@@ -67,6 +67,7 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
         static_assert(detail::ways == 4 && detail::packs_of_block % detail::ways == 0);
         choose_stores(f, x);
         auto visit = [&]() __attribute__((always_inline)) {
+            if constexpr (instructions::looks_ahead(p)) instructions::look_ahead(f, x);
             instructions::template do_points<p, true>(f, x, lanes, all_lines{});
             f.linear += lanes;
             x += lanes;

@@ -91,6 +91,7 @@ template <const auto& program, int id> struct kernel_body {
         std::int64_t linear;  // index in the row, or in the whole space, of the pack's first lane
         bool stream;          // whether the stores of the row at hand go past the caches
         std::byte *kept_values, *kept;  // what a later pass reads back; and of the pack at hand
+        std::int64_t to_next_row[shape.slots + 1];  // in elements; 0 where look_ahead is of no use
     };
     template <int i> [[gnu::always_inline]] static auto& value(frame& f) {
         return static_cast<detail::register_of<i, element<i>>&>(f).value;
@@ -207,6 +208,28 @@ template <const auto& program, int id> struct kernel_body {
             if constexpr (values.keeps(i, p))
                 std::memcpy(kept_place<i>(f), &value<i>(f), sizeof value<i>(f));
         }
+    }
+    /// The last of several passes over a row finds it in the first caches and leaves the memory idle: it asks for what
+    /// the first pass over the next row loads.
+    static constexpr bool looks_ahead(int p) {
+        return shape.kind == body_kind::rows && shape.outer > 0 && p > 0 && p + 1 == shape.passes;
+    }
+    template <int... i>
+    [[gnu::always_inline]] static void look_ahead(const frame& f, std::int64_t x,
+                                                  std::integer_sequence<int, i...>) {
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 if constexpr (line(i).what == code::load && line(i).stride == 1 &&
+                                               values.computes(i, 0))
+                                     __builtin_prefetch(address<i>(f, x) +
+                                                        f.to_next_row[line(i).slot]);
+                             }(),
+                             0)...};
+        (void)done;
+    }
+    [[gnu::always_inline]] static void look_ahead(const frame& f, std::int64_t x) {
+        for_pieces([&](auto lines_of_piece)
+                       __attribute__((always_inline)) { look_ahead(f, x, lines_of_piece); });
     }
     /// Packs that a pass visits.
     static std::int64_t packs_of_row(const kernel_call& call) {
@@ -391,6 +414,13 @@ template <const auto& program, int id> struct kernel_body {
     [[gnu::always_inline]] static void open(frame& f, const kernel_call& call) {
         f.call = &call;
         for (int s = 0; s < shape.slots; ++s) f.data[s] = call.slots[s].data;
+        if constexpr (looks_ahead(shape.passes - 1)) {
+            constexpr std::int64_t packs_of_longest =
+                4096;  // two such rows lie in the second caches
+            bool useful = packs_of_row(call) <= packs_of_longest;
+            for (int s = 0; s < shape.slots; ++s)
+                f.to_next_row[s] = useful ? call.slots[s].strides[shape.outer - 1] : 0;
+        }
     }
 
     template <int p, bool whole>

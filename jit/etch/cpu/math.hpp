@@ -182,15 +182,14 @@ template <class T> [[gnu::always_inline]] inline pack<T> tanh(pack<T> x) {
     P t = abs(x);
     if constexpr (std::is_same_v<T, float>) {
         t = detail::at_most(t, 10.f);
-        // 2 t = n log 2 + 2 r; n lies in the lowest bits of `shifted`.
-        P magic(0x1.8p23f), shifted = detail::multiply_add(t, P(2.88539008f), magic);
+        // 2 t = n log 2 + 2 r; n + 127, the exponent of 2^n, lies in the lowest bits of `shifted`.
+        P magic(0x1.8p23f + 127), shifted = detail::multiply_add(t, P(2.88539008f), magic);
         P r = detail::multiply_add(magic - shifted, P(0.346573591f), t), s = r * r;
         P q = detail::polynomial(r, s, 0.99999994f, 0.66666168f, 0.333337635f, 0.133867294f,
                                  0.0444239825f);
         q = detail::multiply_add(q, s, r);  // (exp(2 r) - 1) / 2
         P power = detail::same_bits<float>(
-            detail::shift_left<23>(detail::same_bits<std::int32_t>(shifted)) +
-            pack<std::int32_t>(0x3f800000));
+            detail::shift_left<23>(detail::same_bits<std::int32_t>(shifted)));
         P u = detail::multiply_add(power, q, detail::multiply_add(power, P(0.5f), P(-0.5f)));
         P y = u / (u + P(1));
         // Also y = u - u y, and near 0 that makes the error of y smaller.
