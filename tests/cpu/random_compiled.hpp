@@ -29,14 +29,12 @@ inline double excess(const std::vector<tensor>& a, const std::vector<tensor>& ex
     return most;
 }
 
-template <unsigned seed> void check_compiled() {
-    static constexpr random_model model{seed};
-    static constexpr const auto& frozen =
-        etch::detail::planned<model, etch::plan_options{}>::frozen;
-    const auto& view = etch::plan<model>.view();
+/// All but the model's own constants and kernels, which are all that is compiled once a seed.
+inline void check_compiled(unsigned seed, const etch::program_view& view,
+                           std::span<const etch::cpu::kernel_entry> kernels) {
     etch::cpu::interpreter_kernels interpreted(view);
     etch::graph g;
-    model(g);
+    random_model{seed}(g);
     for (std::int64_t n : {1, 5, 18, 64}) {
         INFO("seed " << seed << ", N = " << n);
         dice dice(seed + static_cast<std::uint64_t>(n));
@@ -50,7 +48,7 @@ template <unsigned seed> void check_compiled() {
         CHECK(law_of(view, dims).empty());
         evaluator exact(g, dims, inputs, parameters), rounding = exact;
         rounding.rounding = true;
-        auto compiled = execute(view, etch::cpu::kernels_of<frozen>(), dims, inputs, parameters);
+        auto compiled = execute(view, kernels, dims, inputs, parameters);
         auto other = execute(view, interpreted.entries(), dims, inputs, parameters);
         auto y = exact.outputs(), y_rounded = rounding.outputs(), u = exact.updates(),
              u_rounded = rounding.updates();
@@ -59,6 +57,12 @@ template <unsigned seed> void check_compiled() {
         CHECK(excess(other.outputs, compiled.outputs, compiled.outputs) <= 0.1);
         CHECK(excess(other.parameters, compiled.parameters, compiled.parameters) <= 0.1);
     }
+}
+template <unsigned seed> void check_compiled() {
+    static constexpr random_model model{seed};
+    static constexpr const auto& frozen =
+        etch::detail::planned<model, etch::plan_options{}>::frozen;
+    check_compiled(seed, etch::plan<model>.view(), etch::cpu::kernels_of<frozen>());
 }
 template <unsigned first, unsigned... i>
 void check_compiled_from(std::integer_sequence<unsigned, i...>) {
