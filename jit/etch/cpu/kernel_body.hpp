@@ -13,7 +13,9 @@ namespace etch::cpu {
 
 namespace detail {
 
-template <int i, class T> struct register_of { pack<T> value; };
+/// The values of one dtype: a type of its own for each of them would cost the C++ compiler more than all of the rest.
+template <class T, int count> struct values_of { pack<T> value[count]; };
+template <class T> struct values_of<T, 0> {};
 /// Numbers of instructions in pieces: a list of more than some 500 numbers costs g++ minutes, since its lists then are
 /// larger than a page of its memory.
 inline constexpr int piece_size = 128;
@@ -63,9 +65,20 @@ template <const auto& program, int id> struct kernel_body {
     static constexpr int ways_of(int i) { return detail::ways_of(shape, lines(), line(i)); }
     static constexpr bool is_argmax(int i) { return line(i).op == op_of<argmax_row>(); }
 
-    template <class Lines> struct registers;
-    template <int... i>
-    struct registers<std::integer_sequence<int, i...>> : detail::register_of<i, element<i>>... {};
+    /// The number of an instruction's value among those of its dtype, and how many of a dtype there are.
+    struct places {
+        int of[count + 1]{}, many[dtype_table.size()]{};
+    };
+    static constexpr places registers = [] {
+        places p;
+        for (int i = 0; i < count; ++i) p.of[i] = p.many[static_cast<int>(line(i).element)]++;
+        return p;
+    }();
+    template <int d>
+    using values_of = detail::values_of<element_of<static_cast<dtype>(d)>, registers.many[d]>;
+    template <class Dtypes> struct all_values;
+    template <int... d> struct all_values<std::integer_sequence<int, d...>> : values_of<d>... {};
+    using dtypes = std::make_integer_sequence<int, static_cast<int>(dtype_table.size())>;
     template <class Lines> struct accumulators;
     template <int... i>
     struct accumulators<std::integer_sequence<int, i...>>
@@ -96,10 +109,6 @@ template <const auto& program, int id> struct kernel_body {
         int done[] = {0, (visit_lines(visit, Pieces{}), 0)...};
         (void)done;
     }
-    static constexpr bool always(int) { return true; }
-    template <class Pieces> struct all_registers;
-    template <class... Pieces>
-    struct all_registers<detail::pieces<Pieces...>> : registers<Pieces>... {};
     static constexpr bool reduces(int i) { return line(i).what == code::reduce; }
     template <class Pieces> struct all_accumulators;
     template <class... Pieces>
@@ -114,7 +123,7 @@ template <const auto& program, int id> struct kernel_body {
     using sums_of_blocks = all_sums<where<sums_blocks>>;
 
     /// Registers and where the slots point now, in elements.
-    struct frame : all_registers<where<always>>, all_accumulators<where<reduces>> {
+    struct frame : all_values<dtypes>, all_accumulators<where<reduces>> {
         const kernel_call* call;
         sums_of_blocks* blocks;
         std::byte* data[shape.slots +
@@ -125,7 +134,7 @@ template <const auto& program, int id> struct kernel_body {
         std::byte *kept_values, *kept;  // what a later pass reads back; and of the pack at hand
     };
     template <int i> [[gnu::always_inline]] static auto& value(frame& f) {
-        return static_cast<detail::register_of<i, element<i>>&>(f).value;
+        return static_cast<values_of<static_cast<int>(line(i).element)>&>(f).value[registers.of[i]];
     }
     template <int i> [[gnu::always_inline]] static auto* running(frame& f) {
         using accumulator = detail::accumulator_of<i, operand_element<i>, is_argmax(i), ways_of(i)>;
@@ -194,7 +203,19 @@ template <const auto& program, int id> struct kernel_body {
         } else if constexpr (k.what == code::size) {
             value<i>(f) = pack<T>(static_cast<T>(f.at[k.slot]));
         } else if constexpr (k.what == code::compute) {
-            compute<i>(f, n);
+            using row = row_type<k.op>;
+            if constexpr (k.op == op_of<cast_row>())
+                value<i>(f) = convert<T>(value<k.operands[0]>(f));
+            else if constexpr (k.op == op_of<checked_index_row>())
+                value<i>(f) = detail::check_index(value<k.operands[0]>(f), value<k.operands[1]>(f),
+                                                  k.word != 0, n, i, f.call->of);
+            else if constexpr (k.operands[1] < 0)
+                value<i>(f) = row::cpu(value<k.operands[0]>(f));
+            else if constexpr (k.operands[2] < 0)
+                value<i>(f) = row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f));
+            else
+                value<i>(f) = row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f),
+                                       value<k.operands[2]>(f));
         } else if constexpr (k.what == code::store) {
             if constexpr (k.stride == 0)
                 *address<i>(f, x) = value<k.operands[0]>(f).get(0);
@@ -217,11 +238,18 @@ template <const auto& program, int id> struct kernel_body {
         }
     }
 
+    /// Whether an instruction does the same to a whole pack and to the rest of a row.
+    static constexpr bool any_count(int i) {
+        const instruction k = line(i);
+        return (k.what == code::compute && k.op != op_of<checked_index_row>()) ||
+               k.what == code::number || k.what == code::size || k.what == code::index ||
+               k.what == code::random;
+    }
     /// Without visit_lines: of these there are most.
     template <bool whole, int... i>
     [[gnu::always_inline]] static void execute_all(frame& f, std::int64_t x, int n,
                                                    std::integer_sequence<int, i...>) {
-        int done[] = {0, (execute<i, whole>(f, x, n), 0)...};
+        int done[] = {0, (execute < i, whole || any_count(i) > (f, x, n), 0)...};
         (void)done;
     }
     template <bool whole, class... Pieces>
@@ -236,40 +264,12 @@ template <const auto& program, int id> struct kernel_body {
     template <int i> [[gnu::always_inline]] static std::byte* kept_place(frame& f) {
         return f.kept + values.place[values.at(i)] * 2 * register_bytes;
     }
-    template <int i, int p, bool whole>
-    [[gnu::always_inline]] static void execute_in(frame& f, std::int64_t x, int n) {
-        if constexpr (values.restores(i, p)) {
-            std::memcpy(&value<i>(f), kept_place<i>(f), sizeof value<i>(f));
-        } else {
-            execute<i, whole>(f, x, n);
-            if constexpr (values.keeps(i, p))
-                std::memcpy(kept_place<i>(f), &value<i>(f), sizeof value<i>(f));
-        }
-    }
     /// Packs that a pass visits.
     static std::int64_t packs_of_row(const kernel_call& call) {
         std::int64_t n = 1;
         for (int a = shape.outer; a < shape.outer + shape.inner; ++a)
             n *= a == vector_axis ? (call.extents[a] + lanes - 1) / lanes : call.extents[a];
         return n;
-    }
-
-    template <int i> [[gnu::always_inline]] static void compute(frame& f, [[maybe_unused]] int n) {
-        constexpr instruction k = line(i);
-        using row = row_type<k.op>;
-        if constexpr (k.op == op_of<cast_row>()) {
-            value<i>(f) = convert<element<i>>(value<k.operands[0]>(f));
-        } else if constexpr (k.op == op_of<checked_index_row>()) {
-            value<i>(f) = detail::check_index(value<k.operands[0]>(f), value<k.operands[1]>(f),
-                                              k.word != 0, n, i, f.call->of);
-        } else if constexpr (k.operands[1] < 0) {
-            value<i>(f) = row::cpu(value<k.operands[0]>(f));
-        } else if constexpr (k.operands[2] < 0) {
-            value<i>(f) = row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f));
-        } else {
-            value<i>(f) =
-                row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f), value<k.operands[2]>(f));
-        }
     }
 
     // ---- reductions -----------------------------------------------------------------------------------------------
@@ -353,15 +353,26 @@ template <const auto& program, int id> struct kernel_body {
         execute_all<true>(f, 0, lanes, where<at_before>{});
     }
 
-    template <int p> static constexpr bool at_points(int i) { return values.computes(i, p); }
+    template <int p> static constexpr bool restored(int i) { return values.restores(i, p); }
+    template <int p> static constexpr bool at_points(int i) {
+        return values.computes(i, p) && !values.restores(i, p);
+    }
+    template <int p> static constexpr bool kept(int i) { return values.keeps(i, p); }
     template <int p, bool whole>
     [[gnu::always_inline]] static void do_points(frame& f, std::int64_t x, int n) {
-        if constexpr (values.kept == 0) {
-            execute_all<whole>(f, x, n, where<at_points<p>>{});
-        } else {
+        if constexpr (values.kept > 0)
             visit_lines(
-                [&](auto i) __attribute__((always_inline)) { execute_in<i, p, whole>(f, x, n); },
-                where<at_points<p>>{});
+                [&](auto i) __attribute__((always_inline)) {
+                    std::memcpy(&value<i>(f), kept_place<i>(f), sizeof value<i>(f));
+                },
+                where<restored<p>>{});
+        execute_all<whole>(f, x, n, where<at_points<p>>{});
+        if constexpr (values.kept > 0) {
+            visit_lines(
+                [&](auto i) __attribute__((always_inline)) {
+                    std::memcpy(kept_place<i>(f), &value<i>(f), sizeof value<i>(f));
+                },
+                where<kept<p>>{});
             f.kept += kept_bytes;
         }
     }
