@@ -10,20 +10,21 @@ namespace etch::cpu {
 /// Body `id` of a program whose arrays are a constant.
 template <const auto& program, int id> struct kernel : private kernel_body<program, id> {
     using instructions = kernel_body<program, id>;
+    using instructions::begin_scalars;
     using instructions::choose_stores;
     using instructions::count;
     using instructions::do_before;
-    using instructions::for_pieces;
+    using instructions::do_end;
     using instructions::kept_bytes;
     using instructions::line;
     using instructions::lines;
     using instructions::open;
     using instructions::packs_of_row;
     using instructions::reductions;
+    using instructions::save_scalars;
     using instructions::shape;
     using instructions::values;
     using instructions::vector_axis;
-    using typename instructions::all_lines;
     using typename instructions::frame;
 
     // ---- loops --------------------------------------------------------------------------------------------------
@@ -62,13 +63,13 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
     /// Elements [x, end) of the vectorised axis. x is where a block begins.
     template <int p>
     [[gnu::always_inline]] static void run_along(frame& f, std::int64_t x, std::int64_t end) {
-        constexpr bool blocks = instructions::has_blocks(p);
+        constexpr bool blocks = instructions::template has_blocks<p>;
         constexpr std::int64_t block = detail::packs_of_block * lanes;
         static_assert(detail::ways == 4 && detail::packs_of_block % detail::ways == 0);
         choose_stores(f, x);
         auto visit = [&]() __attribute__((always_inline)) {
             if constexpr (instructions::looks_ahead(p)) instructions::look_ahead(f, x);
-            instructions::template do_points<p, true>(f, x, lanes, all_lines{});
+            instructions::template do_points<p, true>(f, x, lanes);
             f.linear += lanes;
             x += lanes;
         };
@@ -77,24 +78,23 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
             if constexpr (blocks) stop = std::min(end, begin + block);
             if constexpr (detail::in_ways(shape, lines(), p))
                 while (x + detail::ways * lanes <= stop) {
-                    visit(), instructions::template rotate_ways<p>(f, all_lines{});
-                    visit(), instructions::template rotate_ways<p>(f, all_lines{});
-                    visit(), instructions::template rotate_ways<p>(f, all_lines{});
-                    visit(), instructions::template rotate_ways<p>(f, all_lines{});
+                    visit(), instructions::template rotate_ways<p>(f);
+                    visit(), instructions::template rotate_ways<p>(f);
+                    visit(), instructions::template rotate_ways<p>(f);
+                    visit(), instructions::template rotate_ways<p>(f);
                 }
             while (x + lanes <= stop) visit();
             if (!blocks || x - begin < block) break;
             instructions::template count_blocks<p, false>(f, 0, true);
         }
         if (x < end) {
-            instructions::template do_points<p, false>(f, x, static_cast<int>(end - x),
-                                                       all_lines{});
+            instructions::template do_points<p, false>(f, x, static_cast<int>(end - x));
             f.linear += end - x;
         }
         instructions::template count_blocks<p, true>(f, (end - begin + lanes - 1) / lanes, false);
     }
     template <int p> [[gnu::always_inline]] static void row_pass(frame& f) {
-        instructions::template begin_rows<p>(f, all_lines{});
+        instructions::template begin_rows<p>(f);
         if constexpr (values.kept > 0) f.kept = f.kept_values;
         constexpr int axes = shape.outer + shape.inner;
         std::int64_t n = f.call->extents[axes - 1];
@@ -106,13 +106,12 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
     [[gnu::always_inline]] static void row_passes(frame& f, std::int64_t unit,
                                                   std::integer_sequence<int, p...>) {
         f.linear = unit;
-        instructions::template do_rows<0, true>(f, 0, lanes, all_lines{});
+        instructions::template do_rows<0, true>(f, 0, lanes);
         int done[] = {0, (
                              [&]() __attribute__((always_inline)) {
                                  row_pass<p>(f);
                                  f.linear = unit;
-                                 instructions::template do_rows<p + 1, true>(f, 0, lanes,
-                                                                             all_lines{});
+                                 instructions::template do_rows<p + 1, true>(f, 0, lanes);
                              }(),
                              0)...};
         (void)done;
@@ -121,25 +120,25 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
     [[gnu::always_inline]] static void column_passes(frame& f, std::int64_t base, std::int64_t x,
                                                      int n, std::integer_sequence<int, p...>) {
         f.linear = base + x;
-        instructions::template do_rows<0, whole>(f, x, n, all_lines{});
-        int done[] = {
-            0, (
-                   [&]() __attribute__((always_inline)) {
-                       instructions::template begin_rows<p>(f, all_lines{});
-                       if constexpr (values.kept > 0) f.kept = f.kept_values;
-                       f.linear = 0;
-                       nest<shape.outer, shape.outer + shape.inner>(
-                           f, [&]() __attribute__((always_inline)) {
-                               instructions::template do_points<p, whole>(f, x, n, all_lines{});
-                               if (++f.linear % detail::packs_of_block == 0)
-                                   instructions::template count_blocks<p, false>(f, 0, true);
-                           });
-                       instructions::template count_blocks<p, true>(
-                           f, f.linear % detail::packs_of_block, false);
-                       f.linear = base + x;
-                       instructions::template do_rows<p + 1, whole>(f, x, n, all_lines{});
-                   }(),
-                   0)...};
+        instructions::template do_rows<0, whole>(f, x, n);
+        int done[] = {0, (
+                             [&]() __attribute__((always_inline)) {
+                                 instructions::template begin_rows<p>(f);
+                                 if constexpr (values.kept > 0) f.kept = f.kept_values;
+                                 f.linear = 0;
+                                 nest<shape.outer, shape.outer + shape.inner>(
+                                     f, [&]() __attribute__((always_inline)) {
+                                         instructions::template do_points<p, whole>(f, x, n);
+                                         if (++f.linear % detail::packs_of_block == 0)
+                                             instructions::template count_blocks<p, false>(f, 0,
+                                                                                           true);
+                                     });
+                                 instructions::template count_blocks<p, true>(
+                                     f, f.linear % detail::packs_of_block, false);
+                                 f.linear = base + x;
+                                 instructions::template do_rows<p + 1, whole>(f, x, n);
+                             }(),
+                             0)...};
         (void)done;
     }
     /// Whether elements with gaps between them are read or written along the vectorised axis: those of neighbouring rows
@@ -168,49 +167,14 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
             for (int r = 0; r < rows_together; ++r) {
                 f.linear = (row + r) * n + x;
                 if (x + lanes <= n)
-                    instructions::template do_points<0, true>(f, x, lanes, all_lines{});
+                    instructions::template do_points<0, true>(f, x, lanes);
                 else
-                    instructions::template do_points<0, false>(f, x, static_cast<int>(n - x),
-                                                               all_lines{});
+                    instructions::template do_points<0, false>(f, x, static_cast<int>(n - x));
                 across(1);
             }
             across(-rows_together);
         }
     }
-    template <int... i> static void begin_scalars(frame& f, std::integer_sequence<int, i...>) {
-        int done[] = {0, (
-                             [&] {
-                                 if constexpr (detail::is_scalar_reduction(line(i)))
-                                     instructions::template begin_reduction<i>(f);
-                             }(),
-                             0)...};
-        (void)done;
-    }
-    template <int... i>
-    static void save_scalars(frame& f, std::int64_t task, std::integer_sequence<int, i...>) {
-        int done[] = {0, (
-                             [&] {
-                                 if constexpr (detail::is_scalar_reduction(line(i)))
-                                     instructions::template save_partial<i>(f, task);
-                             }(),
-                             0)...};
-        (void)done;
-    }
-    template <int... i>
-    static void do_end(frame& f, [[maybe_unused]] std::int64_t tasks,
-                       std::integer_sequence<int, i...>) {
-        int done[] = {0, (
-                             [&] {
-                                 if constexpr (detail::is_scalar_reduction(line(i)))
-                                     instructions::template join_partials<i>(f, tasks);
-                                 else if constexpr (detail::is_at_end(line(i)))
-                                     instructions::template execute<i, true>(
-                                         f, 0, line(i).what == code::store_add ? 1 : lanes);
-                             }(),
-                             0)...};
-        (void)done;
-    }
-
     // Flattened: a row's function called from several places, exp for example, must not be one that is called out of
     // line with packs in memory.
     [[gnu::flatten]] static void run(const kernel_call& call, const kernel_entry&,
@@ -224,8 +188,8 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
                 f.kept_values = detail::thread_memory(static_cast<std::size_t>(
                     std::max<std::int64_t>(packs_of_row(call) * kept_bytes, 1)));
             seek<0>(f, 0);
-            for_pieces([&](auto lines_of_piece) { do_before(f, lines_of_piece); });
-            for_pieces([&](auto lines_of_piece) { begin_scalars(f, lines_of_piece); });
+            do_before(f);
+            begin_scalars(f);
             using passes = std::make_integer_sequence<int, shape.passes>;
             if constexpr (shape.kind == body_kind::rows) {
                 for (std::int64_t u = first; u < last; ++u) {
@@ -262,8 +226,7 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
                     }
                 }
             }
-            if constexpr (reductions > 0)
-                for_pieces([&](auto lines_of_piece) { save_scalars(f, task, lines_of_piece); });
+            if constexpr (reductions > 0) save_scalars(f, task);
             if (call.stream) stream_fence();
         }
     }
@@ -274,14 +237,11 @@ template <const auto& program, int id> struct kernel : private kernel_body<progr
         f.linear = 0;
         f.stream = false;
         seek<0>(f, 0);
-        for_pieces([&](auto lines_of_piece) { do_before(f, lines_of_piece); });
-        for_pieces([&](auto lines_of_piece) { do_end(f, tasks, lines_of_piece); });
+        do_before(f);
+        do_end(f, tasks);
     }
-    static constexpr bool has_end = [] {
-        for (int i = 0; i < count; ++i)
-            if (detail::is_scalar_reduction(line(i)) || detail::is_at_end(line(i))) return true;
-        return false;
-    }();
+    static constexpr bool has_end =
+        instructions::template lines_where<instructions::at_end>::chosen.count > 0;
     static constexpr kernel_entry entry{&run, has_end ? &finish : nullptr, nullptr};
 };
 

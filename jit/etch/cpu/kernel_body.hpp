@@ -13,17 +13,34 @@ namespace etch::cpu {
 
 namespace detail {
 
-template <int i, class T> struct register_of { pack<T> value; };
-/// The numbers first, first + 1, ... in the place of 0, 1, ...
-template <int first, class Numbers> struct numbers_from;
-template <int first, int... i> struct numbers_from<first, std::integer_sequence<int, i...>> {
-    using type = std::integer_sequence<int, (first + i)...>;
+/// The values of one dtype: a type of its own for each of them would cost the C++ compiler more than all of the rest.
+template <class T, int count> struct values_of { pack<T> value[count]; };
+template <class T> struct values_of<T, 0> {};
+/// Numbers of instructions in pieces: a list of more than some 500 numbers costs g++ minutes, since its lists then are
+/// larger than a page of its memory.
+inline constexpr int piece_size = 128;
+template <class... Pieces> struct pieces {};
+template <const auto& chosen, int first, class Numbers> struct piece_from;
+template <const auto& chosen, int first, int... k>
+struct piece_from<chosen, first, std::integer_sequence<int, k...>> {
+    using type = std::integer_sequence<int, chosen.line[first + k]...>;
+};
+template <const auto& chosen, class Numbers> struct pieces_from;
+template <const auto& chosen, int... p>
+struct pieces_from<chosen, std::integer_sequence<int, p...>> {
+    using type = pieces<typename piece_from<
+        chosen, p * piece_size,
+        std::make_integer_sequence<int,
+                                   std::min(piece_size, chosen.count - p * piece_size)>>::type...>;
+};
+template <int most> struct chosen_lines {
+    int line[most + 1]{};
+    int count = 0;
 };
 template <int i, class T, bool indexed, int ways> struct accumulator_of {
     accumulator<T, indexed> running[ways];
 };
-template <int i, class T, bool wanted> struct blocks_of { block_sums<T> blocks; };
-template <int i, class T> struct blocks_of<i, T, false> {};
+template <int i, class T> struct blocks_of { block_sums<T> blocks; };
 
 }  // namespace detail
 
@@ -48,41 +65,65 @@ template <const auto& program, int id> struct kernel_body {
     static constexpr int ways_of(int i) { return detail::ways_of(shape, lines(), line(i)); }
     static constexpr bool is_argmax(int i) { return line(i).op == op_of<argmax_row>(); }
 
-    template <class Lines> struct registers;
+    /// The number of an instruction's value among those of its dtype, and how many of a dtype there are.
+    struct places {
+        int of[count + 1]{}, many[dtype_table.size()]{};
+    };
+    static constexpr places registers = [] {
+        places p;
+        for (int i = 0; i < count; ++i) p.of[i] = p.many[static_cast<int>(line(i).element)]++;
+        return p;
+    }();
+    template <int d>
+    using values_of = detail::values_of<element_of<static_cast<dtype>(d)>, registers.many[d]>;
+    template <class Dtypes> struct all_values;
+    template <int... d> struct all_values<std::integer_sequence<int, d...>> : values_of<d>... {};
+    using dtypes = std::make_integer_sequence<int, static_cast<int>(dtype_table.size())>;
+    template <class Lines> struct accumulators;
     template <int... i>
-    struct registers<std::integer_sequence<int, i...>>
-        : detail::register_of<i, element<i>>...,
-          detail::accumulator_of<i, operand_element<i>, is_argmax(i), ways_of(i)>... {};
-    // A list of more than some 500 numbers costs g++ minutes: its lists then are larger than a page of its memory. So
-    // a long body is expanded piece by piece.
-    static constexpr int piece_size = 128, pieces = (count + piece_size - 1) / piece_size;
-    template <int p>
-    using piece = typename detail::numbers_from<
-        p * piece_size, std::make_integer_sequence<
-                            int, (p + 1 < pieces ? piece_size : count - p * piece_size)>>::type;
-    struct all_lines {};
-    template <class F> [[gnu::always_inline]] static void for_pieces(F visit) {
-        for_pieces(visit, std::make_integer_sequence<int, pieces>{});
-    }
-    template <class F, int... p>
-    [[gnu::always_inline]] static void for_pieces(F visit, std::integer_sequence<int, p...>) {
-        int done[] = {0, (visit(piece<p>{}), 0)...};
+    struct accumulators<std::integer_sequence<int, i...>>
+        : detail::accumulator_of<i, operand_element<i>, is_argmax(i), ways_of(i)>... {};
+    /// The instructions that are executed at one place of the loops, in order. Only they are expanded there, and not all
+    /// instructions with a question for each: what the C++ compiler takes for a kernel is mostly for small functions.
+    template <bool (*wanted)(int)> struct lines_where {
+        static constexpr detail::chosen_lines<count> chosen = [] {
+            detail::chosen_lines<count> c;
+            for (int i = 0; i < count; ++i)
+                if (wanted(i)) c.line[c.count++] = i;
+            return c;
+        }();
+        static constexpr int pieces = (chosen.count + detail::piece_size - 1) / detail::piece_size;
+        using type =
+            typename detail::pieces_from<chosen, std::make_integer_sequence<int, pieces>>::type;
+    };
+    template <bool (*wanted)(int)> using where = typename lines_where<wanted>::type;
+    /// visit(i) for each of them, i a constant.
+    template <class F, int... i>
+    [[gnu::always_inline]] static void visit_lines(F visit, std::integer_sequence<int, i...>) {
+        int done[] = {0, (visit(std::integral_constant<int, i>{}), 0)...};
         (void)done;
     }
-    template <class Pieces> struct all_registers;
-    template <int... p>
-    struct all_registers<std::integer_sequence<int, p...>> : registers<piece<p>>... {};
+    template <class F, class... Pieces>
+    [[gnu::always_inline]] static void visit_lines([[maybe_unused]] F visit,
+                                                   detail::pieces<Pieces...>) {
+        int done[] = {0, (visit_lines(visit, Pieces{}), 0)...};
+        (void)done;
+    }
+    static constexpr bool reduces(int i) { return line(i).what == code::reduce; }
+    template <class Pieces> struct all_accumulators;
+    template <class... Pieces>
+    struct all_accumulators<detail::pieces<Pieces...>> : accumulators<Pieces>... {};
     template <class Lines> struct sums;
     template <int... i>
-    struct sums<std::integer_sequence<int, i...>>
-        : detail::blocks_of<i, operand_element<i>, detail::in_blocks(line(i))>... {};
+    struct sums<std::integer_sequence<int, i...>> : detail::blocks_of<i, operand_element<i>>... {};
+    static constexpr bool sums_blocks(int i) { return detail::in_blocks(line(i)); }
     template <class Pieces> struct all_sums;
-    template <int... p> struct all_sums<std::integer_sequence<int, p...>> : sums<piece<p>>... {};
+    template <class... Pieces> struct all_sums<detail::pieces<Pieces...>> : sums<Pieces>... {};
     /// The blocks of sums. Registers have no address, these do.
-    using sums_of_blocks = all_sums<std::make_integer_sequence<int, pieces>>;
+    using sums_of_blocks = all_sums<where<sums_blocks>>;
 
     /// Registers and where the slots point now, in elements.
-    struct frame : all_registers<std::make_integer_sequence<int, pieces>> {
+    struct frame : all_values<dtypes>, all_accumulators<where<reduces>> {
         const kernel_call* call;
         sums_of_blocks* blocks;
         std::byte* data[shape.slots +
@@ -94,7 +135,7 @@ template <const auto& program, int id> struct kernel_body {
         std::int64_t to_next_row[shape.slots + 1];  // in elements; 0 where look_ahead is of no use
     };
     template <int i> [[gnu::always_inline]] static auto& value(frame& f) {
-        return static_cast<detail::register_of<i, element<i>>&>(f).value;
+        return static_cast<values_of<static_cast<int>(line(i).element)>&>(f).value[registers.of[i]];
     }
     template <int i> [[gnu::always_inline]] static auto* running(frame& f) {
         using accumulator = detail::accumulator_of<i, operand_element<i>, is_argmax(i), ways_of(i)>;
@@ -121,22 +162,15 @@ template <const auto& program, int id> struct kernel_body {
                line(i).element != dtype::boolean && shape.kind != body_kind::columns;
     }
     /// Whether the stores from element x on are aligned, if they are to go past the caches.
-    template <int... i>
-    [[gnu::always_inline]] static void choose_stores(frame& f, [[maybe_unused]] std::int64_t x,
-                                                     std::integer_sequence<int, i...>) {
-        int done[] = {0, (
-                             [&]() __attribute__((always_inline)) {
-                                 if constexpr (streams(i)) {
-                                     auto at = reinterpret_cast<std::uintptr_t>(address<i>(f, x));
-                                     f.stream = f.stream && at % register_bytes == 0;
-                                 }
-                             }(),
-                             0)...};
-        (void)done;
-    }
     [[gnu::always_inline]] static void choose_stores(frame& f, std::int64_t x) {
         f.stream = f.call->stream;
-        if (f.stream) for_pieces([&](auto lines_of_piece) { choose_stores(f, x, lines_of_piece); });
+        if (f.stream)
+            visit_lines(
+                [&](auto i) __attribute__((always_inline)) {
+                    auto at = reinterpret_cast<std::uintptr_t>(address<i>(f, x));
+                    f.stream = f.stream && at % register_bytes == 0;
+                },
+                where<streams>{});
     }
 
     template <int i, bool whole>
@@ -172,7 +206,19 @@ template <const auto& program, int id> struct kernel_body {
         } else if constexpr (k.what == code::size) {
             value<i>(f) = pack<T>(static_cast<T>(f.at[k.slot]));
         } else if constexpr (k.what == code::compute) {
-            compute<i>(f, n);
+            using row = row_type<k.op>;
+            if constexpr (k.op == op_of<cast_row>())
+                value<i>(f) = convert<T>(value<k.operands[0]>(f));
+            else if constexpr (k.op == op_of<checked_index_row>())
+                value<i>(f) = detail::check_index(value<k.operands[0]>(f), value<k.operands[1]>(f),
+                                                  k.word != 0, n, i, f.call->of);
+            else if constexpr (k.operands[1] < 0)
+                value<i>(f) = row::cpu(value<k.operands[0]>(f));
+            else if constexpr (k.operands[2] < 0)
+                value<i>(f) = row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f));
+            else
+                value<i>(f) = row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f),
+                                       value<k.operands[2]>(f));
         } else if constexpr (k.what == code::store) {
             if constexpr (k.stride == 0)
                 *address<i>(f, x) = value<k.operands[0]>(f).get(0);
@@ -195,41 +241,46 @@ template <const auto& program, int id> struct kernel_body {
         }
     }
 
+    /// Whether an instruction does the same to a whole pack and to the rest of a row.
+    static constexpr bool any_count(int i) {
+        const instruction k = line(i);
+        return (k.what == code::compute && k.op != op_of<checked_index_row>()) ||
+               k.what == code::number || k.what == code::size || k.what == code::index ||
+               k.what == code::random;
+    }
+    /// Without visit_lines: of these there are most.
+    template <bool whole, int... i>
+    [[gnu::always_inline]] static void execute_all(frame& f, std::int64_t x, int n,
+                                                   std::integer_sequence<int, i...>) {
+        int done[] = {0, (execute < i, whole || any_count(i) > (f, x, n), 0)...};
+        (void)done;
+    }
+    template <bool whole, class... Pieces>
+    [[gnu::always_inline]] static void execute_all(frame& f, [[maybe_unused]] std::int64_t x,
+                                                   [[maybe_unused]] int n,
+                                                   detail::pieces<Pieces...>) {
+        int done[] = {0, (execute_all<whole>(f, x, n, Pieces{}), 0)...};
+        (void)done;
+    }
+
     static constexpr int kept_bytes = values.kept * 2 * register_bytes;  // a pack
     template <int i> [[gnu::always_inline]] static std::byte* kept_place(frame& f) {
         return f.kept + values.place[values.at(i)] * 2 * register_bytes;
-    }
-    template <int i, int p, bool whole>
-    [[gnu::always_inline]] static void execute_in(frame& f, std::int64_t x, int n) {
-        if constexpr (values.restores(i, p)) {
-            std::memcpy(&value<i>(f), kept_place<i>(f), sizeof value<i>(f));
-        } else {
-            execute<i, whole>(f, x, n);
-            if constexpr (values.keeps(i, p))
-                std::memcpy(kept_place<i>(f), &value<i>(f), sizeof value<i>(f));
-        }
     }
     /// The last of several passes over a row finds it in the first caches and leaves the memory idle: it asks for what
     /// the first pass over the next row loads.
     static constexpr bool looks_ahead(int p) {
         return shape.kind == body_kind::rows && shape.outer > 0 && p > 0 && p + 1 == shape.passes;
     }
-    template <int... i>
-    [[gnu::always_inline]] static void look_ahead(const frame& f, std::int64_t x,
-                                                  std::integer_sequence<int, i...>) {
-        int done[] = {0, (
-                             [&]() __attribute__((always_inline)) {
-                                 if constexpr (line(i).what == code::load && line(i).stride == 1 &&
-                                               values.computes(i, 0))
-                                     __builtin_prefetch(address<i>(f, x) +
-                                                        f.to_next_row[line(i).slot]);
-                             }(),
-                             0)...};
-        (void)done;
+    static constexpr bool loads_first(int i) {
+        return line(i).what == code::load && line(i).stride == 1 && values.computes(i, 0);
     }
     [[gnu::always_inline]] static void look_ahead(const frame& f, std::int64_t x) {
-        for_pieces([&](auto lines_of_piece)
-                       __attribute__((always_inline)) { look_ahead(f, x, lines_of_piece); });
+        visit_lines(
+            [&](auto i) __attribute__((always_inline)) {
+                __builtin_prefetch(address<i>(f, x) + f.to_next_row[line(i).slot]);
+            },
+            where<loads_first>{});
     }
     /// Packs that a pass visits.
     static std::int64_t packs_of_row(const kernel_call& call) {
@@ -239,28 +290,10 @@ template <const auto& program, int id> struct kernel_body {
         return n;
     }
 
-    template <int i> [[gnu::always_inline]] static void compute(frame& f, [[maybe_unused]] int n) {
-        constexpr instruction k = line(i);
-        using row = row_type<k.op>;
-        if constexpr (k.op == op_of<cast_row>()) {
-            value<i>(f) = convert<element<i>>(value<k.operands[0]>(f));
-        } else if constexpr (k.op == op_of<checked_index_row>()) {
-            value<i>(f) = detail::check_index(value<k.operands[0]>(f), value<k.operands[1]>(f),
-                                              k.word != 0, n, i, f.call->of);
-        } else if constexpr (k.operands[1] < 0) {
-            value<i>(f) = row::cpu(value<k.operands[0]>(f));
-        } else if constexpr (k.operands[2] < 0) {
-            value<i>(f) = row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f));
-        } else {
-            value<i>(f) =
-                row::cpu(value<k.operands[0]>(f), value<k.operands[1]>(f), value<k.operands[2]>(f));
-        }
-    }
-
     // ---- reductions -----------------------------------------------------------------------------------------------
     template <int i> [[gnu::always_inline]] static auto& blocks(frame& f) {
         using T = operand_element<i>;
-        return static_cast<detail::blocks_of<i, T, true>&>(*f.blocks).blocks;
+        return static_cast<detail::blocks_of<i, T>&>(*f.blocks).blocks;
     }
     template <int i> [[gnu::always_inline]] static void begin_running(frame& f) {
         using row = row_type<line(i).op>;
@@ -287,16 +320,13 @@ template <const auto& program, int id> struct kernel_body {
         begin_running<i>(f);
     }
     /// Whether the instruction sums points of pass p in blocks; those of a single run end by themselves.
-    static constexpr bool counts(int i, int p, bool at_end_of_run) {
+    template <int p, bool at_end_of_run> static constexpr bool counts(int i) {
         const instruction k = line(i);
         if (!detail::in_blocks(k) || !detail::in_pass(k, p)) return false;
         return !at_end_of_run || shape.inner > 1 || detail::is_scalar_reduction(k);
     }
-    static constexpr bool has_blocks(int p) {
-        for (int i = 0; i < count; ++i)
-            if (counts(i, p, false)) return true;
-        return false;
-    }
+    template <int p>
+    static constexpr bool has_blocks = lines_where<counts<p, false>>::chosen.count > 0;
     template <int i, bool whole>
     [[gnu::always_inline]] static void accumulate(frame& f, [[maybe_unused]] std::int64_t x,
                                                   [[maybe_unused]] int n) {
@@ -335,80 +365,103 @@ template <const auto& program, int id> struct kernel_body {
     }
 
     // ---- groups of instructions ---------------------------------------------------------------------------------
-    template <int... i>
-    [[gnu::always_inline]] static void do_before(frame& f, std::integer_sequence<int, i...>) {
-        int done[] = {0, (
-                             [&] {
-                                 if constexpr (detail::is_before(line(i)))
-                                     execute<i, true>(f, 0, lanes);
-                             }(),
-                             0)...};
-        (void)done;
-    }
-    template <int p, bool whole, int... i>
-    [[gnu::always_inline]] static void do_points(frame& f, std::int64_t x, int n,
-                                                 std::integer_sequence<int, i...>) {
-        int done[] = {0, (
-                             [&]() __attribute__((always_inline)) {
-                                 if constexpr (values.computes(i, p))
-                                     execute_in<i, p, whole>(f, x, n);
-                             }(),
-                             0)...};
-        (void)done;
-    }
-    template <int p, bool whole, int... i>
-    [[gnu::always_inline]] static void do_rows(frame& f, std::int64_t x, int n,
-                                               std::integer_sequence<int, i...>) {
-        int done[] = {0, (
-                             [&]() __attribute__((always_inline)) {
-                                 if constexpr (detail::in_row_stage(line(i), p)) {
-                                     if constexpr (detail::is_row_reduction(line(i)))
-                                         end_reduction<i>(f);
-                                     else
-                                         execute<i, whole>(f, x, n);
-                                 }
-                             }(),
-                             0)...};
-        (void)done;
-    }
-    template <int p, int... i>
-    [[gnu::always_inline]] static void begin_rows(frame& f, std::integer_sequence<int, i...>) {
-        int done[] = {0, (
-                             [&]() __attribute__((always_inline)) {
-                                 if constexpr (detail::is_row_reduction(line(i)) &&
-                                               detail::in_pass(line(i), p))
-                                     begin_reduction<i>(f);
-                             }(),
-                             0)...};
-        (void)done;
+    // Each: which instructions, and what is done.
+    static constexpr bool at_before(int i) { return detail::is_before(line(i)); }
+    [[gnu::always_inline]] static void do_before(frame& f) {
+        execute_all<true>(f, 0, lanes, where<at_before>{});
     }
 
-    template <int p, bool end_of_run, int... i>
-    [[gnu::always_inline]] static void count_blocks(frame& f, std::int64_t packs, bool ends,
-                                                    std::integer_sequence<int, i...>) {
-        int done[] = {0, (
-                             [&]() __attribute__((always_inline)) {
-                                 if constexpr (counts(i, p, end_of_run))
-                                     count_block<i>(f, packs, ends);
-                             }(),
-                             0)...};
-        (void)done;
+    template <int p> static constexpr bool restored(int i) { return values.restores(i, p); }
+    template <int p> static constexpr bool at_points(int i) {
+        return values.computes(i, p) && !values.restores(i, p);
+    }
+    template <int p> static constexpr bool kept(int i) { return values.keeps(i, p); }
+    template <int p, bool whole>
+    [[gnu::always_inline]] static void do_points(frame& f, std::int64_t x, int n) {
+        if constexpr (values.kept > 0)
+            visit_lines(
+                [&](auto i) __attribute__((always_inline)) {
+                    std::memcpy(&value<i>(f), kept_place<i>(f), sizeof value<i>(f));
+                },
+                where<restored<p>>{});
+        execute_all<whole>(f, x, n, where<at_points<p>>{});
+        if constexpr (values.kept > 0) {
+            visit_lines(
+                [&](auto i) __attribute__((always_inline)) {
+                    std::memcpy(kept_place<i>(f), &value<i>(f), sizeof value<i>(f));
+                },
+                where<kept<p>>{});
+            f.kept += kept_bytes;
+        }
     }
 
+    template <int p> static constexpr bool at_rows(int i) {
+        return detail::in_row_stage(line(i), p);
+    }
+    template <int p, bool whole>
+    [[gnu::always_inline]] static void do_rows(frame& f, std::int64_t x, int n) {
+        visit_lines(
+            [&](auto i) __attribute__((always_inline)) {
+                if constexpr (detail::is_row_reduction(line(i)))
+                    end_reduction<i>(f);
+                else
+                    execute<i, whole>(f, x, n);
+            },
+            where<at_rows<p>>{});
+    }
+
+    template <int p> static constexpr bool at_begin(int i) {
+        return detail::is_row_reduction(line(i)) && detail::in_pass(line(i), p);
+    }
+    template <int p> [[gnu::always_inline]] static void begin_rows(frame& f) {
+        visit_lines(
+            [&](auto i) __attribute__((always_inline)) { begin_reduction<i>(f); },
+            where<at_begin<p>>{});
+    }
+    static constexpr bool is_scalar(int i) { return detail::is_scalar_reduction(line(i)); }
+    [[gnu::always_inline]] static void begin_scalars(frame& f) {
+        visit_lines(
+            [&](auto i) __attribute__((always_inline)) { begin_reduction<i>(f); },
+            where<is_scalar>{});
+    }
+    static void save_scalars(frame& f, std::int64_t task) {
+        visit_lines([&](auto i) { save_partial<i>(f, task); }, where<is_scalar>{});
+    }
+
+    template <int p, bool end_of_run>
+    [[gnu::always_inline]] static void count_blocks(frame& f, std::int64_t packs, bool ends) {
+        visit_lines(
+            [&](auto i) __attribute__((always_inline)) { count_block<i>(f, packs, ends); },
+            where<counts<p, end_of_run>>{});
+    }
+
+    template <int p> static constexpr bool in_turn(int i) {
+        return ways_of(i) > 1 && detail::in_pass(line(i), p);
+    }
     /// The next accumulator becomes the first.
-    template <int p, int... i>
-    [[gnu::always_inline]] static void rotate_ways(frame& f, std::integer_sequence<int, i...>) {
-        int done[] = {0, (
-                             [&]() __attribute__((always_inline)) {
-                                 if constexpr (ways_of(i) > 1 && detail::in_pass(line(i), p)) {
-                                     auto* r = running<i>(f);
-                                     auto first = r[0];
-                                     for (int w = 1; w < ways_of(i); ++w) r[w - 1] = r[w];
-                                     r[ways_of(i) - 1] = first;
-                                 }
-                             }(),
-                             0)...};
-        (void)done;
+    template <int p> [[gnu::always_inline]] static void rotate_ways(frame& f) {
+        visit_lines(
+            [&](auto i) __attribute__((always_inline)) {
+                auto* r = running<i>(f);
+                auto first = r[0];
+                for (int w = 1; w < ways_of(i); ++w) r[w - 1] = r[w];
+                r[ways_of(i) - 1] = first;
+            },
+            where<in_turn<p>>{});
+    }
+
+    static constexpr bool at_end(int i) {
+        return detail::is_scalar_reduction(line(i)) || detail::is_at_end(line(i));
+    }
+    static void do_end(frame& f, std::int64_t tasks) {
+        visit_lines(
+            [&](auto i) {
+                if constexpr (detail::is_scalar_reduction(line(i)))
+                    join_partials<i>(f, tasks);
+                else
+                    execute<i, true>(f, 0, line(i).what == code::store_add ? 1 : lanes);
+            },
+            where<at_end>{});
     }
 
     [[gnu::always_inline]] static void open(frame& f, const kernel_call& call) {
@@ -421,39 +474,6 @@ template <const auto& program, int id> struct kernel_body {
             for (int s = 0; s < shape.slots; ++s)
                 f.to_next_row[s] = useful ? call.slots[s].strides[shape.outer - 1] : 0;
         }
-    }
-
-    template <int p, bool whole>
-    [[gnu::always_inline]] static void do_points(frame& f, std::int64_t x, int n, all_lines) {
-        for_pieces([&](auto lines_of_piece) __attribute__((always_inline)) {
-            do_points<p, whole>(f, x, n, lines_of_piece);
-        });
-        if constexpr (values.kept > 0) f.kept += kept_bytes;
-    }
-    template <int p, bool whole>
-    [[gnu::always_inline]] static void do_rows(frame& f, std::int64_t x, int n, all_lines) {
-        for_pieces([&](auto lines_of_piece) __attribute__((always_inline)) {
-            do_rows<p, whole>(f, x, n, lines_of_piece);
-        });
-    }
-    template <int p> [[gnu::always_inline]] static void begin_rows(frame& f, all_lines) {
-        for_pieces([&](auto lines_of_piece)
-                       __attribute__((always_inline)) { begin_rows<p>(f, lines_of_piece); });
-    }
-
-    template <int p, bool end_of_run>
-    [[gnu::always_inline]] static void count_blocks([[maybe_unused]] frame& f,
-                                                    [[maybe_unused]] std::int64_t packs,
-                                                    [[maybe_unused]] bool ends) {
-        if constexpr (has_blocks(p))
-            for_pieces([&](auto lines_of_piece) __attribute__((always_inline)) {
-                count_blocks<p, end_of_run>(f, packs, ends, lines_of_piece);
-            });
-    }
-
-    template <int p> [[gnu::always_inline]] static void rotate_ways(frame& f, all_lines) {
-        for_pieces([&](auto lines_of_piece)
-                       __attribute__((always_inline)) { rotate_ways<p>(f, lines_of_piece); });
     }
 };
 
