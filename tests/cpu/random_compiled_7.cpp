@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Seeds 70 to 79 of random_compiled.hpp.
-// label: long
 #include "catch.hpp"
 
 #include "random_compiled.hpp"
