@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is timed: cases, their tasks, and the goals that issue 5 of this project states for some of them. This is the only
+"""What is timed: cases, their tasks, and the goals that are set for some of them. This is the only
 place that lists them. A task is a function, by the name under which programs know it, and its arguments as text (see
 bench/worker.hpp); a program that does not know a function is left out of its tasks."""
 import math
