@@ -1,7 +1,7 @@
 // The kernels of one training step of the README's model, as etch emits them for a batch of 32; the prelude
 // that stands before them (jit/etch/cuda/prelude.hpp) is left out. Made by tests/cuda/documentation.cpp.
 // ---- kernels
-struct body_10e9e08e208a1e01_argument {
+struct body_bf849ef6e80a349f_argument {
     int64 part;
     int64 n0;
     int64 n1;
@@ -12,13 +12,14 @@ struct body_10e9e08e208a1e01_argument {
     float* s2;
     int64 t2_0;
 };
-static __device__ __forceinline__ void body_10e9e08e208a1e01(const body_10e9e08e208a1e01_argument& a, const uint32 block, const uint32 blocks, etch_failure* failure) {
+static __device__ __forceinline__ void body_bf849ef6e80a349f(const body_bf849ef6e80a349f_argument& a, const uint32 block, const uint32 blocks, etch_failure* failure) {
     using index = int;
     const index n0 = index(a.n0);
     const index n1 = index(a.n1);
     const index t0_0 = index(a.t0_0);
     const index t1_0 = index(a.t1_0);
     const index t2_0 = index(a.t2_0);
+#pragma unroll 1
     for (index u = index(block) * 256 + index(threadIdx.x); u < n0 * n1; u += index(blocks) * 256) {
         const index i1 = u % n1, q1 = u / n1;
         const index i0 = q1;
@@ -30,13 +31,13 @@ static __device__ __forceinline__ void body_10e9e08e208a1e01(const body_10e9e08e
     }
 }
 
-struct etch_add_relu_1306c997da2b8694_argument {
+struct etch_add_relu_1f5c69ff57fc74b4_argument {
     etch_failure* failure;
-    body_10e9e08e208a1e01_argument of0[1];
+    body_bf849ef6e80a349f_argument of0[1];
 };
 extern "C" __global__ void __launch_bounds__(256)
-etch_add_relu_1306c997da2b8694(const __grid_constant__ etch_add_relu_1306c997da2b8694_argument a) {
-    body_10e9e08e208a1e01(a.of0[0], blockIdx.x, gridDim.x, a.failure);
+etch_add_relu_1f5c69ff57fc74b4(const __grid_constant__ etch_add_relu_1f5c69ff57fc74b4_argument a) {
+    body_bf849ef6e80a349f(a.of0[0], blockIdx.x, gridDim.x, a.failure);
 }
 
 struct body_dc295faea9024177_argument {
@@ -291,7 +292,7 @@ etch_greater_where_sum_d2e4eea9a2bd5d8b(const __grid_constant__ etch_greater_whe
     body_41381c82e740f4d5(a.of0[0], blockIdx.x, gridDim.x, a.failure);
 }
 
-struct body_707a52ea0499b882_argument {
+struct body_a27fa304b01c0c3e_argument {
     int64 part;
     int64 n0;
     const float* s0;
@@ -303,7 +304,7 @@ struct body_707a52ea0499b882_argument {
     float* s6;
     float* s7;
 };
-static __device__ __forceinline__ void body_707a52ea0499b882(const body_707a52ea0499b882_argument& a, const uint32 block, const uint32 blocks, etch_failure* failure) {
+static __device__ __forceinline__ void body_a27fa304b01c0c3e(const body_a27fa304b01c0c3e_argument& a, const uint32 block, const uint32 blocks, etch_failure* failure) {
     using index = int;
     const index n0 = index(a.n0);
     const float v0 = 0.9f;
@@ -326,6 +327,7 @@ static __device__ __forceinline__ void body_707a52ea0499b882(const body_707a52ea
     const float v29 = sqrtf(v28);  // sqrt digits.cpp:12
     const float v30 = float(1) / v29;  // reciprocal digits.cpp:12
     const float v32 = 1e-08f;
+#pragma unroll 1
     for (index u = index(block) * 256 + index(threadIdx.x); u < n0; u += index(blocks) * 256) {
         const index i0 = u;
         const float v1 = a.s0[i0];  // digits.cpp:12
@@ -351,7 +353,7 @@ static __device__ __forceinline__ void body_707a52ea0499b882(const body_707a52ea
     }
 }
 
-struct body_a7c3be1eec8459c1_argument {
+struct body_8c8ed3ee662346f9_argument {
     int64 part;
     int64 n0;
     const float* s0;
@@ -363,7 +365,7 @@ struct body_a7c3be1eec8459c1_argument {
     float* s6;
     float* s7;
 };
-static __device__ __forceinline__ void body_a7c3be1eec8459c1(const body_a7c3be1eec8459c1_argument& a, const uint32 block, const uint32 blocks, etch_failure* failure) {
+static __device__ __forceinline__ void body_8c8ed3ee662346f9(const body_8c8ed3ee662346f9_argument& a, const uint32 block, const uint32 blocks, etch_failure* failure) {
     using index = int;
     const index n0 = index(a.n0);
     const float v0 = 0.9f;
@@ -423,9 +425,11 @@ static __device__ __forceinline__ void body_a7c3be1eec8459c1(const body_a7c3be1e
         etch_store(a.s7 + i0, p39);  // digits.cpp:12
     };
     const index packs = n0 / 4;
+#pragma unroll 1
     for (index u = index(block) * 256 + index(threadIdx.x); u < packs; u += index(blocks) * 256) {
         points(etch_lanes<4>{}, 4 * u);
     }
+#pragma unroll 1
     for (index u = 4 * packs + index(block) * 256 + index(threadIdx.x); u < n0; u += index(blocks) * 256) {
         points(etch_lanes<1>{}, u);
     }
@@ -446,16 +450,16 @@ static __device__ __forceinline__ void body_75ca367bd98695a9_end(const body_75ca
     __syncthreads();
 }
 
-struct etch_multiply_add_square_e80d335fa06e6dd4_argument {
+struct etch_multiply_add_square_754ee0997856f906_argument {
     etch_failure* failure;
     uint32* ticket;
     int64 first[6];  // block of each part
-    body_707a52ea0499b882_argument of0[3];
-    body_a7c3be1eec8459c1_argument of1[1];
+    body_a27fa304b01c0c3e_argument of0[3];
+    body_8c8ed3ee662346f9_argument of1[1];
     body_75ca367bd98695a9_argument of2[1];
 };
 extern "C" __global__ void __launch_bounds__(256)
-etch_multiply_add_square_e80d335fa06e6dd4(const __grid_constant__ etch_multiply_add_square_e80d335fa06e6dd4_argument a) {
+etch_multiply_add_square_754ee0997856f906(const __grid_constant__ etch_multiply_add_square_754ee0997856f906_argument a) {
     if (a.failure->set != 0) return;
     int part = 0;
     for (int step = 4; step > 0; step /= 2)
@@ -463,10 +467,10 @@ etch_multiply_add_square_e80d335fa06e6dd4(const __grid_constant__ etch_multiply_
     const uint32 block = blockIdx.x - uint32(a.first[part]);
     const uint32 blocks = uint32(a.first[part + 1] - a.first[part]);
     if (part < 3) {
-        body_707a52ea0499b882(a.of0[part], block, blocks, a.failure);
+        body_a27fa304b01c0c3e(a.of0[part], block, blocks, a.failure);
     }
     else if (part < 4) {
-        body_a7c3be1eec8459c1(a.of1[part - 3], block, blocks, a.failure);
+        body_8c8ed3ee662346f9(a.of1[part - 3], block, blocks, a.failure);
     }
     else {
     }

@@ -81,8 +81,13 @@ private:
     std::string first_of_thread() const {
         return "index(block) * " + threads() + " + index(threadIdx.x)";
     }
-    /// A loop in which the threads of all blocks stand side by side.
+    /// A loop in which the threads of all blocks stand side by side. choose_blocks() has a thread come back only in large
+    /// parts, where the other threads wait for memory at the same time: copies of the body, which NVRTC makes of its own
+    /// accord, would hardly run and are a tenth of its time. A reduction to a scalar has few blocks, whose threads come
+    /// back often; what is left after packs (`from`) is three elements at most.
     void open_grid(const std::string& last, const std::string& from = {}) {
+        if (!from.empty() || etch::detail::scalar_reductions(lines) == 0)
+            out.line("#pragma unroll 1");
         out.open("for (index u = " + (from.empty() ? "" : from + " + ") + first_of_thread() +
                  "; u < " + last + "; u += " + stride_of_grid() + ") {");
     }
