@@ -13,8 +13,8 @@
 
 #if __has_include(<cuda.h>) && __has_include(<nvrtc.h>)
 #include "cuda/every_architecture.hpp"
-#include "reference/execute.hpp"
 #endif
+#include "reference/execute.hpp"
 
 namespace {
 
