@@ -166,7 +166,8 @@ public:
     /// tensor and the user's line, or the input or parameter that held one already. Parameters, optimizer state, key and
     /// step are then as before the call. Results are the same; calls are somewhat slower and take more memory. An
     /// infinity that the model itself writes as a number, as a mask does, may pass.
-    void nan_guard(bool on) { runs().nan_guard(on); }
+    /// A template, so that an explicit instantiation of the class leaves the interpreter out.
+    template <std::same_as<bool> Flag> void nan_guard(Flag on) { runs().nan_guard(on); }
 
     /// One argument for each input of the model, in order; one result for each output.
     template <class... Arguments> auto operator()(const Arguments&... arguments) {
