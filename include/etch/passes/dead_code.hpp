@@ -9,6 +9,21 @@ namespace etch {
 
 namespace detail {
 
+/// use(v) for every reading of a value that is no operand: what loops hand on from step to step or stack, results, updates.
+template <class F> constexpr void each_handed_on(const graph& g, F use) {
+    auto read = [&](int v) {
+        if (v >= 0) use(v);
+    };
+    for (const node& n : g.nodes) {
+        if (n.op != op_of<scan_row>()) continue;
+        loop_view l{g.attributes(n)};
+        for (int c = 0; c < l.carries(); ++c) read(l.next(c));
+        for (int s = 0; s < l.stacks(); ++s) read(l.stacked(s));
+    }
+    for (const auto& o : g.outputs) read(o.value);
+    for (const auto& p : g.parameters) read(p.update);
+}
+
 /// For each value, whether a call needs it. A scan needs the body of its carries and of the stacks that are read; a
 /// sequence of which no slice is read is not needed.
 constexpr flat_list<char> live_values(const graph& g) {

@@ -90,9 +90,6 @@ private:
         outside.resize(from.values.size(), 0);
         seen.resize(from.values.size(), 0);
         piece.resize(from.values.size(), -1);
-        auto leave = [&](int v) {
-            if (v >= 0) outside[at(v)] = 1;
-        };
         for (std::size_t i = 0; i < from.nodes.size(); ++i) {
             const node& n = from.nodes[i];
             if (!c.needs(n)) continue;
@@ -100,13 +97,8 @@ private:
                 readers.push_back({static_cast<int>(i), first_reader[at(u)]});
                 first_reader[at(u)] = static_cast<int>(readers.size()) - 1;
             }
-            if (n.op != op_of<scan_row>()) continue;
-            loop_view l{from.attributes(n)};
-            for (int k = 0; k < l.carries(); ++k) leave(l.next(k));
-            for (int k = 0; k < l.stacks(); ++k) leave(l.stacked(k));
         }
-        for (const auto& o : from.outputs) leave(o.value);
-        for (const auto& p : from.parameters) leave(p.update);
+        each_handed_on(from, [&](int v) { outside[at(v)] = 1; });
     }
 
     /// The values over the space of n's operand, down to what is repeated along some axis. False where one lies in memory,

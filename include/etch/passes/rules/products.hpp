@@ -26,18 +26,10 @@ constexpr bool turns_product(const graph& g, const node& n) {
 /// How often each value is read, by nodes, by loops' bodies and from outside.
 constexpr flat_list<int> count_uses(const graph& g) {
     flat_list<int> uses(g.values.size(), 0);
-    auto use = [&](int v) {
-        if (v >= 0) ++uses[static_cast<std::size_t>(v)];
-    };
-    for (const node& n : g.nodes) {
+    auto use = [&](int v) { ++uses[static_cast<std::size_t>(v)]; };
+    for (const node& n : g.nodes)
         for (int u : g.operands(n)) use(u);
-        if (n.op != op_of<scan_row>()) continue;
-        loop_view l{g.attributes(n)};
-        for (int c = 0; c < l.carries(); ++c) use(l.next(c));
-        for (int s = 0; s < l.stacks(); ++s) use(l.stacked(s));
-    }
-    for (const auto& o : g.outputs) use(o.value);
-    for (const auto& p : g.parameters) use(p.update);
+    detail::each_handed_on(g, use);
     return uses;
 }
 /// v, transposed: what v transposes, or a transposition.
